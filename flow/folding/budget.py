@@ -1,0 +1,29 @@
+"""Amounts of a device's resources: what there is, what is needed, what is left."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass, fields
+
+
+@dataclass(frozen=True)
+class Amount:
+    """LUTs, flip-flops, DSP blocks and 36-kbit block RAMs (halves are 18-kbit ones)."""
+
+    lut: float = 0
+    ff: float = 0
+    dsp: float = 0
+    bram36: float = 0
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __mul__(self, factor: float) -> Amount:
+        return Amount(*(a * factor for a in astuple(self)))
+
+    def fits(self, budget: Amount) -> bool:
+        return not self.excess(budget)
+
+    def excess(self, budget: Amount) -> dict[str, tuple[float, float]]:
+        """(needed, available) of each resource that does not suffice."""
+        pairs = {f.name: (getattr(self, f.name), getattr(budget, f.name)) for f in fields(self)}
+        return {name: pair for name, pair in pairs.items() if pair[0] > pair[1]}

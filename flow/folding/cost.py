@@ -1,0 +1,168 @@
+"""What a fold costs: an estimate in LUTs, flip-flops, DSP blocks and block RAMs of a 7-series device.
+
+The coefficients are fitted to Yosys' results for the component library; `flow build` prints the estimate of each
+layer beside its measurement, so that a drift shows. An estimate decides only which folding is tried.
+"""
+
+from __future__ import annotations
+
+from math import ceil, log2
+
+from flow.folding.budget import Amount
+from flow.folding.fold import Fold, Folding, Memory, Style
+from flow.ir import Add, Fork, Graph, Matvec, MaxPool, Node, Requantize, SumPool, Threshold, Window
+
+#: what joins the layers, beside their names
+BETWEEN = "between layers"
+
+#: weights at most this deep are kept in logic: few words are few functions of the address, which many bits share;
+#: deeper ones take a LUT a bit, and block RAMs are less scarce
+LUT_DEPTH = 16
+#: a FIFO at most this deep is kept in LUT RAM
+LUT_FIFO_DEPTH = 128
+#: bits of a LUT6 as a memory, and of a RAM32M's four LUTs as a two-port one
+LUT_BITS, RAM32M_BITS, RAM32M_LUTS = 64, 32 * 6, 4
+#: the widest word of a 36-kbit block, and its words at that width
+BLOCK_WIDTH, BLOCK_DEPTH = 72, 512
+
+
+def weight_memory(node: Matvec, fold: Fold) -> Memory:
+    """Where the weights go when nobody says."""
+    if fold.memory is not Memory.AUTO:
+        return fold.memory
+    return Memory.LUT if _weight_depth(node, fold) <= LUT_DEPTH else Memory.BLOCK
+
+
+def _weight_depth(node: Matvec, fold: Fold) -> int:
+    return (node.mw // fold.simd) * (node.mh // fold.pe)
+
+
+def rom(width: int, depth: int, memory: Memory) -> Amount:
+    """A read-only memory with a registered output."""
+    if memory is Memory.BLOCK:
+        return Amount(bram36=ceil(2 * width / BLOCK_WIDTH * ceil(depth / BLOCK_DEPTH)) / 2)
+    # a few words are few functions of the address, which the outputs share
+    functions = min(width, 2.0 ** min(depth, 16))
+    return Amount(lut=functions * ceil(depth / LUT_BITS), ff=functions)
+
+
+def matvec(node: Matvec, fold: Fold, in_bits: int) -> Amount:
+    """Bit planes: on each plane a chain of adders over pairs of inputs, then the planes, then the accumulator."""
+    macs = fold.pe * fold.simd
+    pairs = ceil(fold.simd / 2)
+    adder = in_bits + 1 + log2(max(pairs, 1)) / 2
+    dot = fold.pe * node.weight_bits * pairs * adder
+    planes = fold.pe * (node.weight_bits - 1) * (in_bits + 2 + log2(fold.simd))
+    accumulate = fold.pe * node.output.width_bits
+    steps = node.mw // fold.simd
+    select = fold.simd * in_bits * (steps / 3 if steps > 1 else 0)
+    shared = pairs * (in_bits + 1)
+    control = 40
+    logic = Amount(
+        lut=dot + planes + accumulate + select + shared + control,
+        ff=macs * node.weight_bits * 1.2 + dot / 3 + 3 * accumulate + 2 * fold.simd * in_bits + control,
+    )
+    return logic + rom(macs * node.weight_bits, _weight_depth(node, fold), weight_memory(node, fold))
+
+
+def window(node: Window, source_channels: int, in_bits: int, image_width: int) -> Amount:
+    """Line memories in LUT RAM, the window's registers and the register that it leaves through."""
+    pixel = source_channels * in_bits
+    taps = node.kernel[0] * node.kernel[1]
+    lines = (node.kernel[0] - 1) * pixel
+    ram = ceil(lines / 6) * RAM32M_LUTS * ceil(image_width / 32)
+    masked = taps * pixel if any(node.padding) else 0
+    return Amount(lut=ram + masked / 2 + 60, ff=2 * taps * pixel + 40)
+
+
+def threshold(node: Threshold, fold: Fold, in_bits: int) -> Amount:
+    """Comparators, one for each threshold or one for each output bit, and the thresholds' memory."""
+    count, groups = node.thresholds.shape[1], node.output.channels // fold.lanes
+    if fold.style is Style.PARALLEL:
+        lut = count * in_bits * 1.1 + 1.2 * count
+        return Amount(lut=fold.lanes * lut + rom(fold.lanes * count * in_bits, groups, Memory.LUT).lut, ff=fold.lanes * 2 * in_bits)
+    stages = max(1, ceil(log2(count + 1)))
+    words = sum(in_bits * max(1, groups * 2**k / LUT_BITS) for k in range(stages))
+    return Amount(lut=fold.lanes * (stages * in_bits * 1.1 + words) + 20, ff=fold.lanes * stages * (2 * in_bits + 2) + 20)
+
+
+def requantize(node: Requantize, fold: Fold, in_bits: int) -> Amount:
+    """A multiplier, an adder, the saturation, and the memory of both constants."""
+    wide, narrow = max(in_bits, node.multiplier_bits), min(in_bits, node.multiplier_bits)
+    trivial = node.multiplier_bits <= 2
+    dsp = 0 if trivial else ceil(wide / 25) * ceil(narrow / 18)
+    groups = node.output.channels // fold.lanes
+    constants = node.multiplier_bits + node.bias_bits
+    memory = rom(constants, groups, Memory.LUT)
+    return memory * fold.lanes + Amount(fold.lanes * (node.bias_bits + 2 * node.output.width_bits), 120 * fold.lanes, dsp * fold.lanes)
+
+
+def fifo_memory(depth: int) -> Memory:
+    """Where the beats of a FIFO are kept."""
+    return Memory.LUT if depth <= LUT_FIFO_DEPTH else Memory.BLOCK
+
+
+def stream(bits: int, depth: int | None = None) -> Amount:
+    """A skid register, or a FIFO of `depth` beats."""
+    if depth is None:
+        return Amount(lut=bits + 4, ff=2 * bits + 3)
+    control = Amount(lut=30, ff=bits + 20)
+    if fifo_memory(depth) is Memory.LUT:
+        return control + Amount(lut=ceil(bits / 6) * RAM32M_LUTS * ceil(depth / 32))
+    return control + rom(bits, depth, Memory.BLOCK)
+
+
+def layer(graph: Graph, folding: Folding, node: Node, depths: dict[tuple[str, str], int]) -> Amount:
+    """One generated layer module: adapters, window, memories and component."""
+    match node:
+        case Matvec():
+            fold, source = folding.folds[node.name], graph.by_name[node.inputs[0]]
+            total = matvec(node, fold, source.output.width_bits)
+            if isinstance(source, Window):
+                outer = graph.sources(source)[0]
+                total += window(source, outer.channels, outer.width_bits, outer.shape[1])
+                return total + adapter(graph, folding, graph.by_name[source.inputs[0]], source, depths)
+            return total + adapter(graph, folding, source, node, depths)
+        case Threshold():
+            core = threshold(node, folding.folds[node.name], graph.sources(node)[0].width_bits)
+        case Requantize():
+            core = requantize(node, folding.folds[node.name], graph.sources(node)[0].width_bits)
+        case Add():
+            lanes = folding.folds[node.name].lanes
+            core = Amount(lut=lanes * node.output.width_bits, ff=lanes * node.output.width_bits)
+        case SumPool() | MaxPool():
+            lanes = folding.folds[node.name].lanes
+            core = Amount(lut=3 * lanes * node.output.width_bits + 30, ff=2 * lanes * node.output.width_bits + 30)
+        case Fork():
+            return Amount(lut=4, ff=2)
+        case _:
+            return Amount()
+    for name in node.inputs:
+        core += adapter(graph, folding, graph.by_name[name], node, depths)
+    return core
+
+
+def adapter(
+    graph: Graph, folding: Folding, producer: Node, consumer: Node, depths: dict[tuple[str, str], int]
+) -> Amount:
+    """The width converter and the register or FIFO on an edge."""
+    given, taken = folding.output_lanes(graph, producer), folding.input_lanes(graph, consumer)
+    width, depth = producer.output.width_bits, depths.get((producer.name, consumer.name))
+    total = stream((taken if depth else min(given, taken)) * width, depth)
+    if given > taken:
+        return total + Amount(lut=taken * width * given / taken / 3 + 5, ff=5)
+    if given < taken:
+        return total + Amount(lut=5, ff=taken * width + 5)
+    return total
+
+
+def network(graph: Graph, folding: Folding, depths: dict[tuple[str, str], int]) -> dict[str, Amount]:
+    """The estimate of every layer, by node name, and of what is between them, the registers at both ends."""
+    layers = {n.name: amount for n in graph.nodes if (amount := layer(graph, folding, n, depths)) != Amount()}
+    ends = (graph.input, folding.output_lanes(graph, graph.input)), (graph.output, folding.input_lanes(graph, graph.output))
+    return layers | {BETWEEN: sum((stream(lanes * node.output.width_bits) for node, lanes in ends), Amount())}
+
+
+def total(amounts: dict[str, Amount]) -> Amount:
+    """The sum over layers."""
+    return sum(amounts.values(), Amount())

@@ -1,0 +1,147 @@
+"""How far each layer is unrolled: what a folding is, its rules and its cycles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from flow.errors import FlowError, unknown
+from flow.folding.steps import frame_cycles
+from flow.ir import Add, Flatten, Fork, Graph, Input, Matvec, MaxPool, Node, Output, Requantize, SumPool, Threshold, Window
+
+
+class Memory(str, Enum):
+    """Where a layer's weights are kept."""
+
+    AUTO = "auto"
+    LUT = "lut"
+    BLOCK = "block"
+
+
+class Style(str, Enum):
+    """How a threshold unit counts: all comparators at once, or one comparator per output bit in a pipeline."""
+
+    PARALLEL = "parallel"
+    BINARY = "binary"
+
+
+@dataclass(frozen=True)
+class Fold:
+    """The hardware of one node.
+
+    Attributes:
+        lanes: elements per beat of the node's output; for a Matvec this is PE, the output channels at once.
+        simd: inputs of each output channel at once (Matvec only).
+        memory: where the weights are (Matvec only).
+        style: how thresholds are counted (Threshold only).
+    """
+
+    lanes: int
+    simd: int = 1
+    memory: Memory = Memory.AUTO
+    style: Style = Style.BINARY
+
+    @property
+    def pe(self) -> int:
+        return self.lanes
+
+
+#: the widest dot product that `matvec` builds
+MAX_SIMD = 128
+
+#: nodes whose fold somebody chooses; the others follow from their neighbours
+CHOSEN = (Matvec, Threshold, Requantize, Add, MaxPool, SumPool)
+
+
+@dataclass(frozen=True)
+class Folding:
+    """A fold for every chosen node of a graph, by name."""
+
+    folds: dict[str, Fold]
+
+    def with_fold(self, name: str, **changes: object) -> Folding:
+        """The same folding with one node changed."""
+        return Folding({**self.folds, name: replace(self.folds[name], **changes)})
+
+    def input_lanes(self, graph: Graph, node: Node) -> int:
+        """Elements per beat that `node` takes."""
+        source = graph.sources(node)[0]
+        if isinstance(node, Window):
+            return source.channels
+        if isinstance(node, Matvec):
+            return node.mw
+        if isinstance(node, (Fork, Flatten, Output)):
+            return self.output_lanes(graph, graph.by_name[node.inputs[0]])
+        return self.folds[node.name].lanes
+
+    def output_lanes(self, graph: Graph, node: Node) -> int:
+        """Elements per beat that `node` gives."""
+        if isinstance(node, (Input, Window)):
+            return node.output.channels
+        if isinstance(node, (Fork, Flatten, Output)):
+            return self.input_lanes(graph, node)
+        return self.folds[node.name].lanes
+
+    def vector_cycles(self, node: Matvec) -> int:
+        """Cycles that a matrix-vector unit takes for one vector."""
+        fold = self.folds[node.name]
+        return (node.mw // fold.simd) * (node.mh // fold.pe)
+
+    def cycles(self, graph: Graph, node: Node) -> int:
+        """Cycles per frame that `node` is busy when nothing stalls it."""
+        if isinstance(node, Matvec):
+            return matvec_cycles(graph, node, self.vector_cycles(node))
+        if isinstance(node, Input):
+            return node.output.positions
+        source = graph.sources(node)[0]
+        return source.elements // self.input_lanes(graph, node)
+
+    def interval(self, graph: Graph) -> int:
+        """Cycles between frames: those of the busiest node."""
+        return max(self.cycles(graph, node) for node in graph.nodes)
+
+    def check(self, graph: Graph) -> None:
+        """Raises FlowError, with what would divide, unless every fold is legal."""
+        chosen = {n.name for n in graph.nodes if isinstance(n, CHOSEN)}
+        if missing := sorted(chosen - set(self.folds)):
+            raise FlowError(f"folding: no entry for layer '{missing[0]}'")
+        for name, fold in self.folds.items():
+            if name not in chosen:
+                raise unknown("layer in the folding", name, chosen)
+            node = graph.by_name[name]
+            _divides(name, "pe" if isinstance(node, Matvec) else "lanes", fold.lanes, node.output.channels)
+            if isinstance(node, Matvec):
+                _divides(name, "simd", fold.simd, node.mw)
+                if fold.simd > MAX_SIMD:
+                    raise FlowError(f"folding: layer '{name}': simd {fold.simd} exceeds {MAX_SIMD}")
+            self._check_neighbours(graph, node)
+
+    def _check_neighbours(self, graph: Graph, node: Node) -> None:
+        """A width converter joins two streams only if one's lanes divide the other's."""
+        taken = self.input_lanes(graph, node)
+        for name in node.inputs:
+            given = self.output_lanes(graph, graph.by_name[name])
+            if given % taken and taken % given:
+                raise FlowError(
+                    f"folding: layer '{node.name}' takes {taken} elements a beat and '{name}' gives {given}: "
+                    "one must divide the other"
+                )
+
+
+def matvec_cycles(graph: Graph, node: Matvec, vector_cycles: int) -> int:
+    """Cycles per frame of a matrix-vector unit that takes `vector_cycles` for a vector, its window included."""
+    source = graph.by_name[node.inputs[0]]
+    if isinstance(source, Window):
+        return frame_cycles(source, graph.sources(source)[0].shape, vector_cycles)
+    return node.output.positions * vector_cycles
+
+
+def divisors(n: int) -> list[int]:
+    """All divisors of n, ascending."""
+    return [d for d in range(1, n + 1) if n % d == 0]
+
+
+def _divides(layer: str, what: str, value: int, whole: int) -> None:
+    if value < 1 or whole % value:
+        legal = ", ".join(map(str, divisors(whole)))
+        raise FlowError(f"folding: layer '{layer}': {what} {value} does not divide {whole}; it may be one of {legal}")

@@ -1,0 +1,122 @@
+"""Finds a folding: the cheapest that meets a rate, or the fastest that fits a budget."""
+
+from __future__ import annotations
+
+from flow.errors import FlowError
+from flow.folding import cost
+from flow.folding.budget import Amount
+from flow.folding.fold import CHOSEN, MAX_SIMD, Fold, Folding, divisors, matvec_cycles
+from flow.folding.schedule import fifo_depths
+from flow.ir import Graph, Matvec, Node
+
+
+def _matvec_options(graph: Graph, node: Matvec) -> list[tuple[int, Fold]]:
+    """Every legal fold with its cycles per frame, fewest cycles first."""
+    options = []
+    for pe in divisors(node.mh):
+        for simd in divisors(node.mw):
+            if simd > MAX_SIMD:
+                break
+            cycles = matvec_cycles(graph, node, (node.mw // simd) * (node.mh // pe))
+            options.append((cycles, Fold(lanes=pe, simd=simd)))
+    return sorted(options, key=lambda option: option[0])
+
+
+def _cheapest(graph: Graph, node: Matvec, cycles: int) -> Fold:
+    """The fold with the fewest LUTs, block RAMs weighed in, that needs at most `cycles` a frame."""
+    bits = graph.sources(node)[0].width_bits
+
+    def weight(fold: Fold) -> float:
+        amount = cost.matvec(node, fold, bits)
+        return amount.lut + 0.1 * amount.ff + 100 * amount.bram36
+
+    return min((fold for needed, fold in _matvec_options(graph, node) if needed <= cycles), key=weight)
+
+
+def _lanes(graph: Graph, folding: Folding, node: Node, cycles: int) -> Fold:
+    """The fewest lanes that pass the node's elements in `cycles` and match its sources' lanes by a whole factor."""
+    source = graph.sources(node)[0]
+    given = [folding.output_lanes(graph, graph.by_name[name]) for name in node.inputs]
+    for lanes in divisors(node.output.channels):
+        matched = all(g % lanes == 0 or lanes % g == 0 for g in given)
+        if matched and source.elements // lanes <= cycles:
+            return Fold(lanes=lanes)
+    raise FlowError(f"layer '{node.name}' needs {source.positions} cycles a frame at the least, more than {cycles}")
+
+
+def _fewest(graph: Graph, node: Node) -> int:
+    """Cycles per frame of a node that is not folded at all."""
+    if isinstance(node, Matvec):
+        return _matvec_options(graph, node)[0][0]
+    return node.output.positions
+
+
+def for_cycles(graph: Graph, cycles: int) -> Folding:
+    """The cheapest folding, layer by layer, with at most `cycles` between frames.
+
+    Raises:
+        FlowError: some layer cannot be that fast; the message says how fast it can be.
+    """
+    fewest, slowest = max((_fewest(graph, node), node.name) for node in graph.nodes)
+    if cycles < fewest:
+        raise FlowError(
+            f"{cycles} cycles between frames is not possible: '{slowest}' takes {fewest} at the least; "
+            f"ask for {fewest} or more"
+        )
+    folds: dict[str, Fold] = {}
+    for node in graph.nodes:
+        if isinstance(node, Matvec):
+            folds[node.name] = _cheapest(graph, node, cycles)
+        elif isinstance(node, CHOSEN):
+            folds[node.name] = _lanes(graph, Folding(folds), node, cycles)
+    return Folding(folds)
+
+
+def estimate(graph: Graph, folding: Folding) -> Amount:
+    """What the whole network is expected to take."""
+    return cost.total(cost.network(graph, folding, fifo_depths(graph, folding)))
+
+
+def candidates(graph: Graph) -> list[int]:
+    """Every interval that some layer's folding gives, ascending."""
+    floor = max(_fewest(graph, node) for node in graph.nodes)
+    cycles = {c for n in graph.nodes if isinstance(n, Matvec) for c, _ in _matvec_options(graph, n)}
+    return sorted({max(c, floor) for c in cycles})
+
+
+def fastest(graph: Graph, budget: Amount) -> Folding:
+    """The folding with the fewest cycles between frames whose estimate fits `budget`.
+
+    Raises:
+        FlowError: even the slowest does not fit; says by how much, in which resource.
+    """
+    for cycles in candidates(graph):
+        folding = for_cycles(graph, cycles)
+        if estimate(graph, folding).fits(budget):
+            return folding
+    raise FlowError("the network does not fit, however slow: " + _over(estimate(graph, folding), budget))
+
+
+def solve(graph: Graph, budget: Amount, max_cycles: int | None = None) -> Folding:
+    """A folding for at most `max_cycles` between frames, or without a target the fastest that fits.
+
+    Raises:
+        FlowError: it does not fit; says by how much, in which resource, and which rate would fit.
+    """
+    if max_cycles is None:
+        return fastest(graph, budget)
+    folding = for_cycles(graph, max_cycles)
+    needed = estimate(graph, folding)
+    if needed.fits(budget):
+        return folding
+    slower = fastest(graph, budget).interval(graph)
+    raise FlowError(
+        f"{max_cycles} cycles between frames does not fit the board: {_over(needed, budget)}; "
+        f"{slower} cycles would fit (--max-cycles {slower})"
+    )
+
+
+def _over(needed: Amount, budget: Amount) -> str:
+    names = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36"}
+    parts = [f"{names[k]} {need:,.0f} of {have:,.0f}" for k, (need, have) in needed.excess(budget).items()]
+    return "estimated " + ", ".join(parts)

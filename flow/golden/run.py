@@ -1,0 +1,84 @@
+"""Runs a graph in integers: what every engine must equal, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from flow.errors import FlowError
+from flow.golden import functions as f
+from flow.ir import (
+    Add,
+    Flatten,
+    Fork,
+    Graph,
+    Matvec,
+    MaxPool,
+    Node,
+    Output,
+    Requantize,
+    SumPool,
+    Threshold,
+    Window,
+)
+
+#: feature maps of this many images at a time stay in the processor's cache
+BATCH = 32
+
+
+def evaluate(node: Node, *inputs: np.ndarray) -> np.ndarray:
+    """The output of one node, int64 with a leading batch axis."""
+    match node:
+        case Window():
+            return f.window(inputs[0], node.kernel, node.stride, node.padding)
+        case Matvec():
+            return f.matvec(inputs[0], node.weights, node.bias)
+        case Threshold():
+            return f.threshold(inputs[0], node.thresholds, node.flip, node.offset)
+        case Requantize():
+            low, high = node.output.minimum, node.output.maximum
+            return f.requantize(inputs[0], node.multiplier, node.bias, node.shift, low, high, node.ties_to_even)
+        case Add():
+            return f.add(*inputs)
+        case MaxPool():
+            return f.max_pool(inputs[0], node.kernel)
+        case SumPool():
+            return f.sum_pool(inputs[0], node.kernel)
+        case Flatten():
+            return inputs[0].reshape(inputs[0].shape[0], -1)
+        case Fork() | Output():
+            return inputs[0]
+    raise TypeError(f"{node.name}: the golden model has no meaning for {type(node).__name__}")
+
+
+def layers(graph: Graph, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Every node's output for a batch.
+
+    Args:
+        x: integers (B, *input shape).
+
+    Returns:
+        int64 arrays by node name, (B, *output shape).
+
+    Raises:
+        FlowError: `x` has another shape, or a value that the input's type cannot hold.
+    """
+    expected = graph.input.output
+    if x.shape[1:] != expected.shape:
+        raise FlowError(f"golden model: images have shape {x.shape[1:]}, {graph.name} takes {expected.shape}")
+    if x.size and (x.min() < expected.minimum or x.max() > expected.maximum):
+        raise FlowError(f"golden model: pixel outside {expected.minimum}..{expected.maximum}")
+    values = {graph.input.name: x.astype(np.int64)}
+    for node in graph.nodes[1:]:
+        values[node.name] = evaluate(node, *(values[name] for name in node.inputs))
+    return values
+
+
+def run(graph: Graph, x: np.ndarray, progress: Callable[[int], None] = lambda done: None) -> np.ndarray:
+    """The network's output, int64 (B, *output shape); `progress` hears how many images are done."""
+    outputs = []
+    for start in range(0, len(x), BATCH):
+        outputs.append(layers(graph, x[start : start + BATCH])[graph.output.name])
+        progress(min(start + BATCH, len(x)))
+    return np.concatenate(outputs)

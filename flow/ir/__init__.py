@@ -1,0 +1,28 @@
+"""The intermediate representation: small, frozen, integer. Nothing here knows TensorFlow, hls4ml or Verilog."""
+
+from flow.ir.graph import Graph
+from flow.ir.nodes import (
+    KINDS,
+    Add,
+    Flatten,
+    Fork,
+    Input,
+    Matvec,
+    MaxPool,
+    Node,
+    Output,
+    Requantize,
+    SumPool,
+    Threshold,
+    WeightCode,
+    Window,
+    sum_type,
+)
+from flow.ir.serialize import load, save
+from flow.ir.types import TensorType, signed_width, unsigned_width
+
+__all__ = [
+    "KINDS", "Add", "Flatten", "Fork", "Graph", "Input", "Matvec", "MaxPool", "Node", "Output", "Requantize",
+    "SumPool", "TensorType", "Threshold", "WeightCode", "Window", "load", "save", "signed_width", "sum_type",
+    "unsigned_width",
+]

@@ -1,0 +1,64 @@
+"""The graph: nodes in topological order, checked as a whole when it is made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+from flow.ir.nodes import Fork, Input, Node, Output
+from flow.ir.types import TensorType
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A network of integers.
+
+    Attributes:
+        name: an identifier; the name of the generated top module starts with it.
+        nodes: in topological order; one `Input` first, one `Output` last.
+
+    Raises:
+        ValueError: a name is used twice, a source is missing, a node that is no `Fork` has several readers,
+            or a node's types do not follow from its inputs.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+
+    def __post_init__(self) -> None:
+        types: dict[str, TensorType] = {}
+        for node in self.nodes:
+            if node.name in types:
+                raise ValueError(f"two nodes are named {node.name}")
+            missing = [name for name in node.inputs if name not in types]
+            if missing:
+                raise ValueError(f"{node.name}: reads {missing[0]}, which no earlier node produces")
+            node.check(*(types[name] for name in node.inputs))
+            types[node.name] = node.output
+        if not self.nodes or not isinstance(self.nodes[0], Input) or not isinstance(self.nodes[-1], Output):
+            raise ValueError("a graph starts with its Input and ends with its Output")
+        readers = Counter(name for node in self.nodes for name in node.inputs)
+        for node in self.nodes[:-1]:
+            if readers[node.name] != 1 and not (isinstance(node, Fork) and readers[node.name] > 1):
+                raise ValueError(f"{node.name}: read {readers[node.name]} times; only a Fork is read more than once")
+
+    @cached_property
+    def by_name(self) -> dict[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    @property
+    def input(self) -> Input:
+        return self.nodes[0]  # type: ignore[return-value]
+
+    @property
+    def output(self) -> Output:
+        return self.nodes[-1]  # type: ignore[return-value]
+
+    def sources(self, node: Node) -> tuple[TensorType, ...]:
+        """The types of what `node` reads."""
+        return tuple(self.by_name[name].output for name in node.inputs)
+
+    def readers(self, name: str) -> tuple[Node, ...]:
+        """The nodes that read `name`, in graph order."""
+        return tuple(node for node in self.nodes if name in node.inputs)
