@@ -1,0 +1,208 @@
+"""From a float network to the start of quantization-aware training.
+
+1. Every filter in front of a batch normalization is multiplied so that its weights fill the fixed
+   grid; the batch normalization absorbs the factor and the network computes what it did.
+2. The steps of the remaining weights are chosen by least squares.
+3. With the weights rounded and the batch statistics measured again, the step of every activation
+   is chosen by least squares on training images.
+
+All steps are powers of two, chosen once and constant from then on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flow.bits import BitsSpec
+from flow.keras_env import keras
+from flow.training.loop import PIXEL_SCALE
+from keras_models.ranges import (
+    Ranges,
+    accumulator_exponent,
+    bias_exponent_for,
+    fraction_exponent,
+)
+from keras_models.spec import ModelSpec
+
+CALIBRATION_IMAGES = 512
+STATISTICS_IMAGES = 5000
+_STATISTICS_BATCH = 250
+_CLIP_RATIOS = np.linspace(0.3, 1.2, 91)
+_COARSEST = 6
+
+
+def quantize(values: np.ndarray, bits: int, exponent: int, signed: bool) -> np.ndarray:
+    """The value that a quantizer gives, in float64: round half to even, saturate.
+
+    Args:
+        values: of any shape.
+        bits: width; a signed width of 1 means -1 and +1.
+        exponent: the step is 2**exponent.
+        signed: two's complement, else from 0.
+    """
+    if signed and bits == 1:
+        return np.where(values < 0, -1.0, 1.0) * 2.0**exponent
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    step = 2.0**exponent
+    return np.clip(np.rint(np.asarray(values, np.float64) / step), low, high) * step
+
+
+def best_exponent(parts: list[tuple[np.ndarray, int, bool]]) -> int:
+    """The common power-of-two step with the least squared error.
+
+    QKeras takes no step so fine that a value of 1 is out of range.
+
+    Args:
+        parts: the tensors that share the step: values, bits, signed.
+    """
+    finest = max(signed - bits for _, bits, signed in parts)
+    errors = {
+        exponent: sum(
+            float(np.mean((quantize(values, bits, exponent, signed) - values) ** 2)) for values, bits, signed in parts
+        )
+        for exponent in range(finest, _COARSEST + 1)
+    }
+    return min(errors, key=errors.__getitem__)
+
+
+def fill_factors(kernel: np.ndarray, bits: int) -> np.ndarray:
+    """The factor per filter with which it is best rounded to the grid that spans [-1, 1).
+
+    Args:
+        kernel: [height, width, inputs, filters].
+        bits: weight width; for 1 bit the factor is 1 / mean|w| (Rastegari et al.,
+            arXiv 1603.05279).
+
+    Returns:
+        float64 [filters].
+    """
+    flat = kernel.reshape(-1, kernel.shape[-1]).astype(np.float64)
+    if bits == 1:
+        return 1 / np.maximum(np.abs(flat).mean(axis=0), 1e-12)
+    exponent = fraction_exponent(bits)
+    full = 1.0 / np.maximum(np.abs(flat).max(axis=0), 1e-12)
+    errors = []
+    for ratio in _CLIP_RATIOS:
+        factor = full / ratio
+        rounded = quantize(flat * factor, bits, exponent, signed=True) / factor
+        errors.append(((rounded - flat) ** 2).sum(axis=0))
+    return full / _CLIP_RATIOS[np.argmin(errors, axis=0)]
+
+
+def fill_filters(model: keras.Model, spec: ModelSpec, bits: BitsSpec) -> None:
+    """Rescales in place every filter that a batch normalization follows.
+
+    With filter times f, the batch normalization's mean times f and f^2 (variance + epsilon)
+    under the root, the output is the same. Where epsilon would leave no positive variance, gamma
+    takes the factor.
+    """
+    for layer in spec.weight_layers():
+        if layer.batchnorm is None:
+            continue
+        convolution = model.get_layer(layer.name)
+        (kernel,) = convolution.get_weights()
+        factors = fill_factors(kernel, bits.weights[layer.name])
+        normalization = model.get_layer(layer.batchnorm)
+        gamma, beta, mean, variance = normalization.get_weights()
+        wanted = factors**2 * (variance.astype(np.float64) + normalization.epsilon)
+        moved = np.maximum(wanted - normalization.epsilon, 0.0)
+        gamma = gamma * np.sqrt((moved + normalization.epsilon) / wanted)
+        convolution.set_weights([kernel * factors])
+        normalization.set_weights([gamma, beta, mean * factors, moved])
+
+
+def measure_statistics(model: keras.Model, images: np.ndarray) -> None:
+    """Sets all batch-norm statistics to the mean over batches of the images, in place.
+
+    Args:
+        model: takes pixel / 256.
+        images: uint8 [images, height, width, channels].
+    """
+    normalizations = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    before = [layer.momentum for layer in normalizations]
+    for index, start in enumerate(range(0, len(images), _STATISTICS_BATCH)):
+        for layer in normalizations:
+            layer.momentum = index / (index + 1)
+        batch = images[start : start + _STATISTICS_BATCH]
+        model(batch.astype(np.float32) / PIXEL_SCALE, training=True)
+    for layer, momentum in zip(normalizations, before, strict=True):
+        layer.momentum = momentum
+
+
+def prepare(spec: ModelSpec, bits: BitsSpec, start: keras.Model, images: np.ndarray) -> tuple[keras.Model, Ranges]:
+    """Makes the start of quantization-aware training.
+
+    Args:
+        spec: the topology.
+        bits: width of every weight layer and activation quantizer.
+        start: the trained float network; it is not changed.
+        images: training images, uint8; the first few thousand are used.
+
+    Returns:
+        A float network with rescaled filters and measured statistics, whose weights the
+        quantized network starts from, and the step of every quantizer.
+    """
+    filled = spec.build_float()
+    copy_weights(start, filled)
+    fill_filters(filled, spec, bits)
+    layers = spec.weight_layers()
+    weights = {}
+    for layer in layers:
+        kernel = filled.get_layer(layer.name).get_weights()[0]
+        width = bits.weights[layer.name]
+        if layer.batchnorm is not None or width == 1:
+            weights[layer.name] = fraction_exponent(width)
+        else:
+            weights[layer.name] = best_exponent([(kernel, width, True)])
+
+    rounded = spec.build_float()
+    copy_weights(filled, rounded)
+    for layer in layers:
+        kernel, *rest = rounded.get_layer(layer.name).get_weights()
+        exact = quantize(kernel, bits.weights[layer.name], weights[layer.name], signed=True)
+        rounded.get_layer(layer.name).set_weights([exact, *rest])
+    measure_statistics(rounded, images[:STATISTICS_IMAGES])
+    for layer in layers:
+        if layer.batchnorm is not None:
+            statistics = rounded.get_layer(layer.batchnorm).get_weights()
+            filled.get_layer(layer.batchnorm).set_weights(statistics)
+
+    activations = activation_exponents(rounded, spec, bits, images[:CALIBRATION_IMAGES])
+    biases = {}
+    for layer in layers:
+        if layer.batchnorm is None:
+            limit = 2 * float(np.abs(filled.get_layer(layer.name).get_weights()[1]).max())
+            biases[layer.name] = max(accumulator_exponent(spec, layer, activations, weights), bias_exponent_for(limit))
+    return filled, Ranges(activations=activations, weights=weights, biases=biases)
+
+
+def activation_exponents(model: keras.Model, spec: ModelSpec, bits: BitsSpec, images: np.ndarray) -> dict[str, int]:
+    """The step of each activation quantizer by least squares; one for both operands of an add.
+
+    Args:
+        model: a float network of the topology.
+        spec: the topology.
+        bits: widths.
+        images: uint8 [images, height, width, channels].
+
+    Returns:
+        Exponent by activation quantizer.
+    """
+    quantizers = spec.activation_layers()
+    inputs = keras.Model(model.input, [model.get_layer(q.name).input for q in quantizers])
+    values = inputs(images.astype(np.float32) / PIXEL_SCALE, training=False)
+    parts = {}
+    for quantizer, value in zip(quantizers, values, strict=True):
+        value = value.numpy() if quantizer.signed else np.maximum(value.numpy(), 0)
+        parts[quantizer.name] = (value, bits.activations[quantizer.name], quantizer.signed)
+    found = {name: best_exponent([part]) for name, part in parts.items()}
+    for _, left, right in spec.adds():
+        found[left] = found[right] = best_exponent([parts[left], parts[right]])
+    return found
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Copies all weights between two networks of one topology, by layer name."""
+    for layer in target.layers:
+        if layer.weights:
+            layer.set_weights(source.get_layer(layer.name).get_weights())

@@ -1,0 +1,183 @@
+"""Trained networks on disk: a weights file, what it is, and how to make it again.
+
+`<model>-<dataset>-<w4a4|float>.h5` holds the weights of a `tf_keras` network; the `.json` beside
+it says which network (model, bits, ranges), how it was trained, how accurate it is, the SHA-256
+of the weights and the command that makes the file again; the `.csv` is the training log.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from flow.bits import BitsSpec
+from flow.errors import FlowError
+from flow.training.config import TrainConfig
+from flow.training.resume import write_atomically
+from keras_models import find_model
+from keras_models.ranges import Ranges
+from keras_models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from flow.keras_env import keras
+
+FLOAT_LABEL = "float"
+
+
+class CheckpointMeta(BaseModel):
+    """What is known of a checkpoint.
+
+    Attributes:
+        model: key of `MODELS`.
+        dataset: that it was trained on.
+        bits: width of every quantizer, None for a float network.
+        ranges: step of every quantizer, None for a float network.
+        config: the recipe.
+        accuracy: on all test images, of exactly these weights, in float32.
+        test_images: how many those are.
+        note: how the checkpoint was chosen.
+        command: that makes it again.
+        start_sha256: of the float weights that training began from.
+        teacher_sha256: of the float weights whose answers it learned from.
+        versions: of the packages it was trained with.
+        sha256: of the weights file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    dataset: str
+    bits: BitsSpec | None = None
+    ranges: Ranges | None = None
+    config: TrainConfig
+    accuracy: float
+    test_images: int
+    note: str = "weights of the last epoch; nothing was selected on the test images"
+    command: str
+    start_sha256: str | None = None
+    teacher_sha256: str | None = None
+    versions: dict[str, str]
+    sha256: str = ""
+
+    @property
+    def label(self) -> str:
+        """``float``, ``w4a4`` or ``mixed-<hash>``."""
+        return label(find_model(self.model), self.bits)
+
+
+def checkpoint_dir() -> Path:
+    """The folder of the checkpoints that come with the project."""
+    import keras_models
+
+    return Path(keras_models.__file__).parent / "checkpoints"
+
+
+def label(spec: ModelSpec, bits: BitsSpec | None) -> str:
+    """How a file name writes the widths: ``float``, ``w4a4`` or ``mixed-<hash>``."""
+    return FLOAT_LABEL if bits is None else bits.label(spec)
+
+
+def checkpoint_path(model: str, dataset: str, bits: BitsSpec | None, folder: Path | None = None) -> Path:
+    """Where the weights of a network are kept, whether or not they are there."""
+    name = f"{model}-{dataset}-{label(find_model(model), bits)}.h5"
+    return (folder or checkpoint_dir()) / name
+
+
+def find_checkpoint(model: str, dataset: str, bits: BitsSpec | None, folder: Path | None = None) -> Path | None:
+    """The weights file of a trained network, or None.
+
+    Args:
+        model: key of `MODELS`.
+        dataset: that it was trained on.
+        bits: its widths, None for the float network.
+        folder: where to look; the project's own folder if not given.
+    """
+    path = checkpoint_path(model, dataset, bits, folder)
+    return path if path.is_file() and path.with_suffix(".json").is_file() else None
+
+
+def save_checkpoint(
+    path: Path, model: keras.Model, meta: CheckpointMeta, history: list[dict[str, float]]
+) -> CheckpointMeta:
+    """Writes weights, description and log; each file is whole or old.
+
+    The description comes last and holds the checksum of the weights, so that a run killed in
+    between leaves files that `load_checkpoint` refuses.
+
+    Returns:
+        The description with the checksum filled in.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.stem}.{os.getpid()}.part.h5")
+    try:
+        model.save_weights(temporary)
+        digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    write_atomically(path.with_suffix(".csv"), _history_csv(history).encode())
+    meta = meta.model_copy(update={"sha256": digest})
+    text = json.dumps(meta.model_dump(mode="json"), indent=2) + "\n"
+    write_atomically(path.with_suffix(".json"), text.encode())
+    return meta
+
+
+def read_meta(path: Path) -> CheckpointMeta:
+    """Reads the description beside a weights file, without TensorFlow.
+
+    Raises:
+        FlowError: it is missing or not a description.
+    """
+    side = path.with_suffix(".json")
+    try:
+        return CheckpointMeta.model_validate_json(side.read_bytes())
+    except FileNotFoundError:
+        raise FlowError(f"{side}: missing; a checkpoint is {path.name} and {side.name}") from None
+    except (OSError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise FlowError(f"{side}: corrupt, not used ({reason}); train it again") from error
+
+
+def load_checkpoint(path: str | Path) -> tuple[keras.Model, CheckpointMeta]:
+    """Builds the network of a checkpoint and loads its verified weights.
+
+    Args:
+        path: of the weights file, `.h5`.
+
+    Returns:
+        A QKeras (or float) network from pixel / 256 to logits, and its description.
+
+    Raises:
+        FlowError: a file is missing or corrupt; the message gives the command that makes it again.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FlowError(f"{path}: no such checkpoint; `flow train` makes one")
+    meta = read_meta(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != meta.sha256:
+        raise FlowError(
+            f"{path}: corrupt or truncated, not used: SHA-256 is {digest[:16]}..., should be "
+            f"{meta.sha256[:16]}...; made again by: {meta.command}"
+        )
+    spec = find_model(meta.model)
+    model = spec.build_float() if meta.bits is None else spec.build_quantized(meta.bits, meta.ranges)
+    model.load_weights(path)
+    return model, meta
+
+
+def _history_csv(history: list[dict[str, float]]) -> str:
+    columns = ("epoch", "loss", "train_accuracy", "test_accuracy", "learning_rate", "seconds")
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    for record in history:
+        writer.writerow([f"{record[name]:.6g}" for name in columns])
+    return out.getvalue()

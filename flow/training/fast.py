@@ -1,0 +1,131 @@
+"""The quantized network again, with quantizers that train fast.
+
+QKeras' quantizers are a dozen TensorFlow operations each. These compute the same values and the
+same straight-through gradients in one pass, in float32 or in bfloat16 (which holds every code of
+up to 8 bits exactly). A network built here has the layer names and weights of the QKeras network,
+so that weights move between the two; in float32 both return the same logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flow.bits import BitsSpec
+from flow.keras_env import keras, tf
+from keras_models.ranges import BIAS_BITS, Ranges
+from keras_models.resnet import build_with
+from keras_models.spec import ModelSpec, WeightLayer
+
+Quantizer = Callable[[tf.Tensor], tf.Tensor]
+
+
+def build_trainable(spec: ModelSpec, bits: BitsSpec, ranges: Ranges) -> keras.Model:
+    """The network that `build_quantized` builds, for training.
+
+    Args:
+        spec: the topology.
+        bits: width of every weight layer and activation quantizer.
+        ranges: the step of each.
+    """
+    bits.check(spec)
+    return build_with(spec, _TrainableLayers(bits, ranges), f"{spec.name}_trainable")
+
+
+def relu_quantizer(bits: int, exponent: int) -> Quantizer:
+    """`qkeras.quantized_relu`: unsigned, gradient 1 where 0 < x <= largest value, else 0."""
+    step, top = 2.0**exponent, 2.0**bits - 1
+
+    @tf.custom_gradient
+    def quantize(x):
+        codes = tf.clip_by_value(tf.round(x * tf.cast(1 / step, x.dtype)), 0, tf.cast(top, x.dtype))
+
+        def gradient(upstream):
+            inside = tf.logical_and(x > 0, x <= tf.cast(top * step, x.dtype))
+            return upstream * tf.cast(inside, x.dtype)
+
+        return codes * tf.cast(step, x.dtype), gradient
+
+    return quantize
+
+
+def signed_quantizer(bits: int, exponent: int) -> Quantizer:
+    """`qkeras.quantized_bits`, or `binary` for 1 bit: gradient 1 everywhere."""
+    step, top = 2.0**exponent, 2.0 ** (bits - 1)
+
+    @tf.custom_gradient
+    def quantize(x):
+        if bits == 1:
+            values = tf.where(x < 0, -tf.ones_like(x), tf.ones_like(x))
+        else:
+            codes = tf.clip_by_value(tf.round(x * (1 / step)), -top, top - 1)
+            values = codes * step
+        return values, lambda upstream: upstream
+
+    return quantize
+
+
+class _TrainableLayers:
+    """Makes the layers; see `keras_models.resnet.LayerMaker`."""
+
+    def __init__(self, bits: BitsSpec, ranges: Ranges) -> None:
+        self._bits = bits
+        self._ranges = ranges
+
+    def weighted(self, layer: WeightLayer) -> keras.layers.Layer:
+        kernel = signed_quantizer(self._bits.weights[layer.name], self._ranges.weights[layer.name])
+        bias = None
+        if layer.batchnorm is None:
+            bias = signed_quantizer(BIAS_BITS, self._ranges.biases[layer.name])
+        if layer.kind == "dense":
+            return _Dense(kernel, bias, layer.out_channels, name=layer.name, dtype="float32")
+        return _Conv2D(
+            kernel,
+            bias,
+            layer.out_channels,
+            layer.kernel,
+            strides=layer.stride,
+            padding="same",
+            use_bias=bias is not None,
+            name=layer.name,
+        )
+
+    def activation(self, name: str) -> keras.layers.Layer:
+        quantize = relu_quantizer(self._bits.activations[name], self._ranges.activations[name])
+        return keras.layers.Lambda(quantize, name=name)
+
+    def residual(self, name: str) -> keras.layers.Layer:
+        quantize = signed_quantizer(self._bits.activations[name], self._ranges.activations[name])
+        return keras.layers.Lambda(quantize, name=name)
+
+
+class _Conv2D(keras.layers.Conv2D):
+    """A convolution with quantized weights; they are rounded in float32, then cast."""
+
+    def __init__(self, kernel: Quantizer, bias: Quantizer | None, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self._kernel, self._bias = kernel, bias
+
+    def call(self, inputs):
+        weights = self._kernel(tf.convert_to_tensor(_as_stored(self.kernel)))
+        x = tf.nn.conv2d(inputs, tf.cast(weights, inputs.dtype), strides=self.strides, padding="SAME")
+        if self.use_bias:
+            bias = self._bias(tf.convert_to_tensor(_as_stored(self.bias)))
+            x = tf.nn.bias_add(x, tf.cast(bias, inputs.dtype))
+        return x
+
+
+class _Dense(keras.layers.Dense):
+    """A dense layer with quantized weights, always in float32."""
+
+    def __init__(self, kernel: Quantizer, bias: Quantizer, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self._kernel, self._bias = kernel, bias
+
+    def call(self, inputs):
+        weights = self._kernel(tf.convert_to_tensor(self.kernel))
+        return tf.matmul(inputs, weights) + self._bias(tf.convert_to_tensor(self.bias))
+
+
+def _as_stored(variable):
+    """The float32 variable behind Keras' automatic cast to the arithmetic's type."""
+    return getattr(variable, "_variable", variable)

@@ -1,0 +1,241 @@
+"""Float and quantized training, from a dataset to a checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from flow.bits import BitsSpec
+from flow.datasets import Dataset
+from flow.keras_env import keras, precision
+from flow.training.calibrate import STATISTICS_IMAGES, copy_weights, measure_statistics, prepare
+from flow.training.checkpoints import (
+    CheckpointMeta,
+    checkpoint_dir,
+    checkpoint_path,
+    find_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from flow.training.config import TrainConfig, default_config
+from flow.training.fast import build_trainable
+from flow.training.loop import accuracy, fit
+from flow.training.progress import Progress, Silent
+from keras_models.ranges import Ranges
+from keras_models.spec import ModelSpec
+
+_PACKAGES = ("tensorflow", "tf-keras", "qkeras", "numpy")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The result of a run.
+
+    Attributes:
+        spec: the topology.
+        model: the network, in float32, from pixel / 256 to logits.
+        dataset: its name.
+        config: the recipe.
+        history: a record per epoch.
+        accuracy: on all test images, of `model`.
+        test_images: how many those are.
+        bits: widths, None for a float network.
+        ranges: steps, None for a float network.
+        start_sha256, teacher_sha256: of the networks it was made from.
+        state_path: of the state that is not needed any more once the checkpoint is saved.
+    """
+
+    spec: ModelSpec
+    model: keras.Model
+    dataset: str
+    config: TrainConfig
+    history: list[dict[str, float]]
+    accuracy: float
+    test_images: int
+    bits: BitsSpec | None = None
+    ranges: Ranges | None = None
+    start_sha256: str | None = None
+    teacher_sha256: str | None = None
+    state_path: Path | None = None
+
+    def save(self, command: str, folder: Path | None = None) -> Path:
+        """Writes the checkpoint.
+
+        Args:
+            command: that makes it again, for the description.
+            folder: where to; the project's own checkpoints if not given.
+
+        Returns:
+            The path of the weights file.
+        """
+        path = checkpoint_path(self.spec.name, self.dataset, self.bits, folder)
+        meta = CheckpointMeta(
+            model=self.spec.name,
+            dataset=self.dataset,
+            bits=self.bits,
+            ranges=self.ranges,
+            config=self.config,
+            accuracy=self.accuracy,
+            test_images=self.test_images,
+            command=command,
+            start_sha256=self.start_sha256,
+            teacher_sha256=self.teacher_sha256,
+            versions={name: version(name) for name in _PACKAGES},
+        )
+        save_checkpoint(path, self.model, meta, self.history)
+        if self.state_path is not None:
+            self.state_path.unlink(missing_ok=True)
+        return path
+
+
+def train_float(
+    spec: ModelSpec,
+    data: Dataset,
+    config: TrainConfig | None = None,
+    progress: Progress | None = None,
+    state_dir: Path | None = None,
+) -> Trained:
+    """Trains the float network, from random weights.
+
+    Args:
+        spec: the topology.
+        data: images in its input shape.
+        config: the recipe; `default_config` if not given.
+        progress: is told of every epoch.
+        state_dir: where an interrupted run is kept and found again; None keeps none.
+    """
+    config = config or default_config(data.name, spec.image_size, quantized=False)
+    progress = progress or Silent()
+    keras.utils.set_random_seed(config.seed)
+    with precision(config.arithmetic):
+        model = spec.build_float()
+    identity = _identity(spec.name, data, config)
+    progress.on_message(f"float {spec.name} on {data.name}: {config.epochs} epochs")
+    state_path = _state_path(state_dir, identity)
+    freeze = _statistics_of(model, data)
+    history = fit(model, data, config, progress, state_path, identity, before_frozen=freeze)
+    final = spec.build_float()
+    copy_weights(model, final)
+    return Trained(
+        spec=spec,
+        model=final,
+        dataset=data.name,
+        config=config,
+        history=history,
+        accuracy=accuracy(final, data.x_test, data.y_test),
+        test_images=len(data.x_test),
+        state_path=state_path,
+    )
+
+
+def train_quantized(
+    spec: ModelSpec,
+    bits: BitsSpec,
+    data: Dataset,
+    start: keras.Model,
+    config: TrainConfig | None = None,
+    progress: Progress | None = None,
+    state_dir: Path | None = None,
+    teacher: keras.Model | None = None,
+) -> Trained:
+    """Quantization-aware training from a float network.
+
+    Args:
+        spec: the topology.
+        bits: width of every weight layer and activation quantizer.
+        data: images in its input shape.
+        start: the trained float network; it is not changed.
+        config: the recipe; `default_config` if not given.
+        progress: is told of every epoch.
+        state_dir: where an interrupted run is kept and found again; None keeps none.
+        teacher: of the soft labels; `start` if not given.
+    """
+    config = config or default_config(data.name, spec.image_size, quantized=True)
+    progress = progress or Silent()
+    teacher = teacher or start
+    keras.utils.set_random_seed(config.seed)
+    prepared, ranges = prepare(spec, bits, start, data.x_train)
+    with precision(config.arithmetic):
+        model = build_trainable(spec, bits, ranges)
+    copy_weights(prepared, model)
+    hashes = weights_sha256(start), weights_sha256(teacher)
+    identity = _identity(spec.name, data, config, bits.model_dump_json(), ranges.model_dump_json(), *hashes)
+    progress.on_message(
+        f"{spec.name} at {bits.label(spec)} on {data.name}: {config.epochs} epochs from the float network"
+    )
+    state_path = _state_path(state_dir, identity)
+    freeze = _statistics_of(model, data)
+    history = fit(model, data, config, progress, state_path, identity, teacher, freeze)
+    final = spec.build_quantized(bits, ranges)
+    copy_weights(model, final)
+    return Trained(
+        spec=spec,
+        model=final,
+        dataset=data.name,
+        config=config,
+        history=history,
+        accuracy=accuracy(final, data.x_test, data.y_test),
+        test_images=len(data.x_test),
+        bits=bits,
+        ranges=ranges,
+        start_sha256=hashes[0],
+        teacher_sha256=hashes[1],
+        state_path=state_path,
+    )
+
+
+def weights_sha256(model: keras.Model) -> str:
+    """A hash of all weights of a network, in their order."""
+    digest = hashlib.sha256()
+    for value in model.get_weights():
+        digest.update(np.ascontiguousarray(value, np.float32).tobytes())
+    return digest.hexdigest()
+
+
+def _statistics_of(model: keras.Model, data: Dataset) -> Callable[[], None]:
+    return lambda: measure_statistics(model, data.x_train[:STATISTICS_IMAGES])
+
+
+def _identity(model: str, data: Dataset, config: TrainConfig, *parts: str) -> str:
+    """A hash of all that the result of a run depends on."""
+    text = json.dumps([model, data.name, len(data.x_train), config.fingerprint(), *parts])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _state_path(state_dir: Path | None, identity: str) -> Path | None:
+    return None if state_dir is None else state_dir / f"training-{identity[:12]}.state"
+
+
+def float_start(
+    spec: ModelSpec, data: Dataset, folder: Path, progress: Progress | None = None, seed: int = 0
+) -> keras.Model:
+    """The float network to start from: in `folder`, with the project, or trained now.
+
+    Args:
+        spec: the topology.
+        data: images in its input shape.
+        folder: where a float checkpoint is looked for first, and where a new one is written.
+        progress: is told what was found, and of every epoch.
+        seed: of a network that is trained now.
+
+    Raises:
+        FlowError: a checkpoint was found and is corrupt.
+    """
+    progress = progress or Silent()
+    for place in (folder, checkpoint_dir()):
+        path = find_checkpoint(spec.name, data.name, None, place)
+        if path is not None:
+            model, meta = load_checkpoint(path)
+            progress.on_message(f"float start: {path}, {meta.accuracy:.2%} on the test images")
+            return model
+    config = default_config(data.name, spec.image_size, quantized=False).model_copy(update={"seed": seed})
+    trained = train_float(spec, data, config, progress, folder)
+    path = trained.save(f"flow train --model {spec.name} --float --dataset {data.name} --seed {seed}", folder)
+    progress.on_message(f"float start: {path}, {trained.accuracy:.2%} on the test images")
+    return trained.model
