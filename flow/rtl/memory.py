@@ -1,0 +1,139 @@
+"""What the components' memories hold, as text for `$readmemh`: one word a line, laid out as the headers define.
+
+A word is built from fields, the first in the lowest bits; a negative field is stored in two's complement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from flow.errors import FlowError
+
+
+def address_bits(depth: int) -> int:
+    """Bits of an address into `depth` words: at least one."""
+    return max(1, (depth - 1).bit_length())
+
+
+def word(fields: Iterable[int], width_bits: int) -> int:
+    """Fields of equal width side by side, the first in the lowest bits."""
+    mask, value, shift = (1 << width_bits) - 1, 0, 0
+    for entry in fields:
+        value |= (int(entry) & mask) << shift
+        shift += width_bits
+    return value
+
+
+def text(words: Iterable[int], width_bits: int) -> str:
+    """Hexadecimal words of `width_bits`, one a line, word 0 first."""
+    digits = (width_bits + 3) // 4
+    return "".join(f"{value:0{digits}x}\n" for value in words)
+
+
+def weight_codes(weights: np.ndarray, width_bits: int, odd: bool) -> np.ndarray:
+    """The codes that stand for integer weights.
+
+    Args:
+        weights: int64, any shape.
+        width_bits: bits of a code.
+        odd: code k means 2k - (2^width_bits - 1); else a code is two's complement.
+
+    Raises:
+        FlowError: a weight that has no code.
+    """
+    limit = (1 << width_bits) - 1
+    if odd:
+        codes, rest = np.divmod(weights + limit, 2)
+        if rest.any() or codes.min(initial=0) < 0 or codes.max(initial=0) > limit:
+            raise FlowError(f"weights of {width_bits} bits must be odd and from {-limit} to {limit}")
+        return codes
+    low, high = -(1 << (width_bits - 1)), (1 << (width_bits - 1)) - 1
+    if weights.min(initial=0) < low or weights.max(initial=0) > high:
+        raise FlowError(f"weights of {width_bits} bits must be from {low} to {high}")
+    return weights & limit
+
+
+def pack_weights(weights: np.ndarray, pe: int, simd: int, width_bits: int, odd: bool = False) -> str:
+    """The weight memory of a `matvec`.
+
+    Word nf * (MW / SIMD) + sf holds weight [nf * PE + p, sf * SIMD + i] in field p * SIMD + i.
+
+    Args:
+        weights: int64 (MH, MW).
+        pe, simd: rows and columns of a word; they divide MH and MW.
+        width_bits: bits of a weight.
+        odd: see `weight_codes`.
+    """
+    rows, columns = weights.shape
+    codes = weight_codes(weights, width_bits, odd).reshape(rows // pe, pe, columns // simd, simd)
+    words = codes.transpose(0, 2, 1, 3).reshape(-1, pe * simd)
+    return text((word(fields, width_bits) for fields in words.tolist()), pe * simd * width_bits)
+
+
+def pack_bias(bias: np.ndarray, pe: int, width_bits: int) -> str:
+    """The bias memory of a `matvec`: word nf holds bias [nf * PE + p] in field p.
+
+    Args:
+        bias: int64 (MH,).
+        pe: fields of a word.
+        width_bits: bits of an accumulator.
+    """
+    _require_signed("bias", bias, width_bits)
+    return text((word(fields, width_bits) for fields in bias.reshape(-1, pe).tolist()), pe * width_bits)
+
+
+def pack_threshold(thresholds: np.ndarray, flip: np.ndarray, lanes: int, in_width: int, in_signed: bool) -> str:
+    """The search trees of a `threshold`, for both of its styles.
+
+    Group g, which is channels g * LANES + l, has 2^BITS words. In word h, field l is node h of channel l's tree: the
+    root is node 1, below node h are 2h and 2h + 1, and node 0 is the flip. The nodes in order are the thresholds,
+    complemented where the channel flips, sorted upwards, filled up with one that nothing reaches.
+
+    Args:
+        thresholds: int64 (C, N), any order.
+        flip: bool (C,).
+        lanes: channels of a word.
+        in_width, in_signed: the type of the values that are compared.
+    """
+    channels, count = thresholds.shape
+    value_width = in_width if in_signed else in_width + 1
+    low, above = -(1 << (value_width - 1)), 1 << (value_width - 1)
+    flip = np.asarray(flip, dtype=bool)
+    ordered = np.sort(np.clip(np.where(flip[:, None], ~thresholds, thresholds), low, above), axis=1)
+    bits = count.bit_length()
+    nodes = 1 << bits
+    filled = np.full((channels, nodes - 1), above, dtype=np.int64)
+    filled[:, :count] = ordered
+    trees = np.empty((channels, nodes), dtype=np.int64)
+    trees[:, 0] = flip
+    for level in range(bits):
+        step = nodes >> level
+        trees[:, 1 << level : 2 << level] = filled[:, step // 2 - 1 :: step]
+    words = trees.reshape(channels // lanes, lanes, nodes).transpose(0, 2, 1).reshape(-1, lanes)
+    return text((word(fields, value_width + 1) for fields in words.tolist()), lanes * (value_width + 1))
+
+
+def pack_requantize(multiplier: np.ndarray, bias: np.ndarray, lanes: int, mult_width: int, bias_width: int) -> str:
+    """The constants of a `requantize`: word g holds {B, M}, M lowest, for each channel g * LANES + l, l = 0 lowest.
+
+    Args:
+        multiplier, bias: int64 (C,).
+        lanes: channels of a word.
+        mult_width, bias_width: bits of M and of B, both in two's complement.
+    """
+    _require_signed("multiplier", multiplier, mult_width)
+    _require_signed("bias", bias, bias_width)
+    width = mult_width + bias_width
+    entries = [
+        word([m], mult_width) | word([b], bias_width) << mult_width for m, b in zip(multiplier.tolist(), bias.tolist())
+    ]
+    return text((word(entries[i : i + lanes], width) for i in range(0, len(entries), lanes)), lanes * width)
+
+
+def _require_signed(name: str, values: np.ndarray, width_bits: int) -> None:
+    """Refuses values that two's complement of `width_bits` cannot hold."""
+    limit = 1 << (width_bits - 1)
+    if values.min(initial=0) < -limit or values.max(initial=0) >= limit:
+        raise FlowError(f"{name} must be from {-limit} to {limit - 1} to fit {width_bits} bits")

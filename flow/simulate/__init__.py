@@ -1,0 +1,1 @@
+"""Runs the RTL and compares it with golden, integer by integer."""

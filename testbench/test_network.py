@@ -1,0 +1,87 @@
+"""A whole network behind its AXI4-Stream ports: random stalls on both sides, frames back to back, reset in mid-frame.
+
+`VECTORS` in the environment is an .npz with `frames` and `results`, uint8 (frame, bytes as they stand on the bus);
+`SEED` seeds the stalls.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
+from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
+
+CLOCK_NS = 10
+#: cycles that a frame may take under stalls before the bench gives up
+PATIENCE = int(os.environ["PATIENCE"])
+
+
+class Bench:
+    """The device under test between a source and a sink."""
+
+    def __init__(self, dut) -> None:
+        self.dut = dut
+        vectors = np.load(os.environ["VECTORS"])
+        self.frames = [frame.tobytes() for frame in vectors["frames"]]
+        self.results = [result.tobytes() for result in vectors["results"]]
+        seed = int(os.environ.get("SEED", "0"))
+        self.random = random.Random(seed)
+        dut._log.info("seed %d, %d frames", seed, len(self.frames))
+        port = {"clock": dut.ap_clk, "reset": dut.ap_rst_n, "reset_active_level": False}
+        self.source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), **port)
+        self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), **port)
+
+    async def start(self) -> None:
+        cocotb.start_soon(Clock(self.dut.ap_clk, CLOCK_NS, unit="ns").start())
+        await self.reset()
+
+    async def reset(self) -> None:
+        self.dut.ap_rst_n.value = 0
+        await ClockCycles(self.dut.ap_clk, 4)
+        self.dut.ap_rst_n.value = 1
+        await RisingEdge(self.dut.ap_clk)
+
+    def stall(self, share: float):
+        """Runs of idle cycles, about `share` of all, in bursts of random length."""
+        while True:
+            paused = self.random.random() < share
+            for _ in range(self.random.randint(1, 24)):
+                yield paused
+
+    async def expect(self, count: int) -> None:
+        """Receives `count` results and compares every byte with golden's."""
+        for index in range(count):
+            frame = await with_timeout(self.sink.recv(), PATIENCE * CLOCK_NS, "ns")
+            assert bytes(frame.tdata) == self.results[index], f"frame {index} differs from golden"
+        assert self.sink.empty(), "more results than frames"
+
+
+@cocotb.test()
+async def back_to_back_with_stalls(dut) -> None:
+    """All frames, both sides stalling at random."""
+    bench = Bench(dut)
+    bench.source.set_pause_generator(bench.stall(0.3))
+    bench.sink.set_pause_generator(bench.stall(0.3))
+    await bench.start()
+    for frame in bench.frames:
+        await bench.source.send(AxiStreamFrame(frame))
+    await bench.expect(len(bench.frames))
+    assert not dut.frame_error.value
+
+
+@cocotb.test()
+async def reset_in_mid_frame(dut) -> None:
+    """A frame is cut off at a random beat by a reset; the next one is exact and nothing of the first comes out."""
+    bench = Bench(dut)
+    await bench.start()
+    await bench.source.send(AxiStreamFrame(bench.frames[-1]))
+    await ClockCycles(dut.ap_clk, bench.random.randint(50, 2 * len(bench.frames[0])))
+    bench.source.clear()
+    await bench.reset()
+    bench.sink.clear()
+    await bench.source.send(AxiStreamFrame(bench.frames[0]))
+    await bench.expect(1)

@@ -1,0 +1,211 @@
+// matvec: a matrix times a vector, folded to PE x SIMD products a cycle.
+//
+// Formula:  out[n] = bias[n] + sum over i < MW of in[i] * weight[n, i], n < MH, exact in ACC_WIDTH bits, signed.
+//           WEIGHT_ODD 0: a weight is its code in two's complement; 1: code k means 2k - (2^WEIGHT_WIDTH - 1),
+//           always so for 1 bit (-1, +1).
+// Beats:    in: the whole vector, element 0 in the low bits; the sender holds it until its last use.
+//           out: beat nf carries the accumulators n = nf*PE + pe, pe in the low bits first.
+// Weights:  come from a memory outside: word nf*(MW/SIMD) + sf, in it weight[nf*PE + pe, sf*SIMD + i] at
+//           index pe*SIMD + i. The memory answers weight_addr one cycle later, when memory_enable is high, and
+//           else holds; see rom. Biases likewise: word nf, bias[nf*PE + pe] at index pe.
+// Rate:     (MW/SIMD)*(MH/PE) cycles a vector, no bubble between vectors.
+// Latency:  MW/SIMD + 4 cycles from a vector's arrival to its first beat; 1 more with more than 6 lanes, 1 more
+//           with more than 30, 1 more with weights over 4 bits, 1 more with WEIGHT_ODD.
+// Reset:    drops what is under way; the next vector starts at its first product.
+module matvec #(
+    parameter int unsigned MW           = 144,  // matrix width: elements of the vector
+    parameter int unsigned MH           = 16,   // matrix height: outputs
+    parameter int unsigned PE           = 16,   // outputs at a time; divides MH
+    parameter int unsigned SIMD         = 16,   // elements at a time; divides MW
+    parameter int unsigned IN_WIDTH     = 4,    // bits of an element
+    parameter int unsigned IN_SIGNED    = 0,    // 1: elements are two's complement
+    parameter int unsigned WEIGHT_WIDTH = 4,    // bits of a weight, 1 to 8
+    parameter int unsigned WEIGHT_ODD   = 0,    // 1: code k means 2k - (2^WEIGHT_WIDTH - 1)
+    parameter int unsigned ACC_WIDTH    = 16    // bits of an accumulator: enough for every result and partial sum
+) (
+    input  logic                                                        clk,
+    input  logic                                                        rst,
+    input  logic [                                     MW*IN_WIDTH-1:0] s_axis_tdata,
+    input  logic                                                        s_axis_tvalid,
+    output logic                                                        s_axis_tready,
+    output logic                                                        memory_enable,
+    output logic [(MW*MH > PE*SIMD ? $clog2(MW*MH/(PE*SIMD)) : 1)-1:0] weight_addr,
+    input  logic [                            PE*SIMD*WEIGHT_WIDTH-1:0] weight_data,
+    output logic [                  (MH > PE ? $clog2(MH/PE) : 1)-1:0] bias_addr,
+    input  logic [                                    PE*ACC_WIDTH-1:0] bias_data,
+    output logic [                                    PE*ACC_WIDTH-1:0] m_axis_tdata,
+    output logic                                                        m_axis_tvalid,
+    input  logic                                                        m_axis_tready
+);
+  if (SIMD < 1 || MW % SIMD != 0) begin : gen_check_simd
+    $error("matvec: SIMD (%0d) must divide MW (%0d)", SIMD, MW);
+  end
+  if (PE < 1 || MH % PE != 0) begin : gen_check_pe
+    $error("matvec: PE (%0d) must divide MH (%0d)", PE, MH);
+  end
+  if (SIMD > 128) begin : gen_check_simd_limit
+    $error("matvec: SIMD (%0d) must be at most 128", SIMD);
+  end
+  if (IN_WIDTH < 1 || WEIGHT_WIDTH < 1 || WEIGHT_WIDTH > 8) begin : gen_check_width
+    $error("matvec: IN_WIDTH (%0d) must be at least 1, WEIGHT_WIDTH (%0d) from 1 to 8", IN_WIDTH, WEIGHT_WIDTH);
+  end
+  if (WEIGHT_WIDTH == 1 && WEIGHT_ODD == 0) begin : gen_check_odd
+    $error("matvec: WEIGHT_WIDTH 1 needs WEIGHT_ODD 1 (weights -1 and +1)");
+  end
+
+  localparam int unsigned SF = MW / SIMD;
+  localparam int unsigned NF = MH / PE;
+  localparam int unsigned SF_WIDTH = SF > 1 ? $clog2(SF) : 1;
+  localparam int unsigned NF_WIDTH = NF > 1 ? $clog2(NF) : 1;
+  localparam int unsigned WORD_WIDTH = SF * NF > 1 ? $clog2(SF * NF) : 1;
+  localparam int unsigned PAIRS = (SIMD + 1) / 2;
+  localparam int unsigned SUM_WIDTH = IN_WIDTH + 1;
+  localparam int unsigned PRODUCT_WIDTH = IN_WIDTH + $clog2(SIMD) + WEIGHT_WIDTH + WEIGHT_ODD;
+  // Cycles from an address to its product: select, pair sums, and the stages of dot_product.
+  localparam int unsigned PLANE_STAGES = 2 + (SIMD > 6 ? 1 : 0) + (SIMD > 30 ? 1 : 0);
+  localparam int unsigned STAGES = 2 + PLANE_STAGES + (WEIGHT_WIDTH > 4 ? 1 : 0) + WEIGHT_ODD;
+
+  // Where the reader is: sf counts fast, nf slow. What is not known before the product is there travels along.
+  logic                         advance;
+  logic                         take;
+  logic                         deliver;  // the last product of an output is there
+  logic [         SF_WIDTH-1:0] sf;
+  logic [         NF_WIDTH-1:0] nf;
+  logic                         last_sf, last_nf;
+  logic [       WORD_WIDTH-1:0] word;
+  logic [           STAGES-1:0] valid_pipe;
+  logic [           STAGES-1:0] last_pipe;
+  logic [STAGES*NF_WIDTH-1:0] nf_pipe;
+
+  // Only a result that finds the last one still there has to wait: products go on while a beat is taken.
+  assign advance       = !(m_axis_tvalid && !m_axis_tready && valid_pipe[STAGES-1] && last_pipe[STAGES-1]);
+  assign deliver       = advance && valid_pipe[STAGES-1] && last_pipe[STAGES-1];
+  assign memory_enable = advance;
+  assign weight_addr   = word;
+  assign take          = s_axis_tvalid && advance;
+  assign last_sf       = sf == SF_WIDTH'(SF - 1);
+  assign last_nf       = nf == NF_WIDTH'(NF - 1);
+  assign s_axis_tready = advance && last_sf && last_nf;
+  assign bias_addr     = nf_pipe[(STAGES-2)*NF_WIDTH+:NF_WIDTH];
+
+  always_ff @(posedge clk) begin
+    if (rst) begin
+      sf   <= '0;
+      nf   <= '0;
+      word <= '0;
+    end else if (take) begin
+      sf   <= last_sf ? '0 : sf + 1'b1;
+      word <= (last_sf && last_nf) ? '0 : word + 1'b1;
+      if (last_sf) nf <= last_nf ? '0 : nf + 1'b1;
+    end
+  end
+
+  always_ff @(posedge clk) begin
+    if (advance) begin
+      last_pipe   <= STAGES'({last_pipe, last_sf});
+      nf_pipe     <= (STAGES * NF_WIDTH)'({nf_pipe, nf});
+    end
+  end
+
+  always_ff @(posedge clk) begin
+    if (rst) valid_pipe <= '0;
+    else if (advance) valid_pipe <= STAGES'({valid_pipe, s_axis_tvalid});
+  end
+
+  // Stage 1: SIMD elements of the vector, beside the memory's read. Stage 2: their pair sums; the weights are
+  // taken into registers, since block RAM is slow to answer.
+  logic [PE*SIMD*WEIGHT_WIDTH-1:0] weights;
+  logic [           SIMD*IN_WIDTH-1:0] selected;
+  logic [           SIMD*IN_WIDTH-1:0] activations;
+  logic [         PAIRS*SUM_WIDTH-1:0] pair_sums;
+
+  always_ff @(posedge clk) begin
+    if (advance) begin
+      selected    <= s_axis_tdata[sf*SIMD*IN_WIDTH+:SIMD*IN_WIDTH];
+      activations <= selected;
+      weights     <= weight_data;
+    end
+  end
+
+  for (genvar j = 0; j < PAIRS; j++) begin : gen_pair
+    logic [SUM_WIDTH-1:0] a0, a1;
+    assign a0 = {IN_SIGNED != 0 && selected[(2*j+1)*IN_WIDTH-1], selected[2*j*IN_WIDTH+:IN_WIDTH]};
+    if (2 * j + 1 < SIMD) begin : gen_two
+      assign a1 = {IN_SIGNED != 0 && selected[(2*j+2)*IN_WIDTH-1], selected[(2*j+1)*IN_WIDTH+:IN_WIDTH]};
+    end else begin : gen_one
+      assign a1 = '0;
+    end
+    always_ff @(posedge clk) if (advance) pair_sums[j*SUM_WIDTH+:SUM_WIDTH] <= a0 + a1;
+  end
+
+  // With WEIGHT_ODD, what all rows subtract: (2^WEIGHT_WIDTH - 1) * (sum of activations) + 2.
+  logic [PRODUCT_WIDTH-1:0] correction;
+
+  if (WEIGHT_ODD != 0) begin : gen_correction
+    localparam int unsigned MINUS_WIDTH = IN_WIDTH + $clog2(SIMD) + 1;
+    logic signed [  MINUS_WIDTH-1:0] minus_sum;  // a row of weights -1
+    logic signed [PRODUCT_WIDTH-1:0] minus;
+    logic        [         SIMD-1:0] ones;
+    logic        [  MINUS_WIDTH-1:0] zero;
+    assign ones = '1;
+    assign zero = '0;
+    dot_product #(
+        .SIMD        (SIMD),
+        .IN_WIDTH    (IN_WIDTH),
+        .IN_SIGNED   (IN_SIGNED),
+        .WEIGHT_WIDTH(1),
+        .WEIGHT_ODD  (0)
+    ) u_sum (
+        .clk        (clk),
+        .enable     (advance),
+        .activations(activations),
+        .pair_sums  (pair_sums),
+        .weights    (ones),
+        .correction (zero),
+        .product    (minus_sum)
+    );
+    if (WEIGHT_WIDTH > 4) begin : gen_wait
+      always_ff @(posedge clk) if (advance) minus <= PRODUCT_WIDTH'(minus_sum);
+    end else begin : gen_now
+      assign minus = PRODUCT_WIDTH'(minus_sum);
+    end
+    assign correction = (minus <<< WEIGHT_WIDTH) - minus - PRODUCT_WIDTH'(2);
+  end else begin : gen_no_correction
+    assign correction = '0;
+  end
+
+  for (genvar pe = 0; pe < PE; pe++) begin : gen_pe
+    logic signed [PRODUCT_WIDTH-1:0] product;
+    logic        [    ACC_WIDTH-1:0] accumulator;  // products of this output so far
+    logic        [    ACC_WIDTH-1:0] sum;
+    dot_product #(
+        .SIMD        (SIMD),
+        .IN_WIDTH    (IN_WIDTH),
+        .IN_SIGNED   (IN_SIGNED),
+        .WEIGHT_WIDTH(WEIGHT_WIDTH),
+        .WEIGHT_ODD  (WEIGHT_ODD)
+    ) u_row (
+        .clk        (clk),
+        .enable     (advance),
+        .activations(activations),
+        .pair_sums  (pair_sums),
+        .weights    (weights[pe*SIMD*WEIGHT_WIDTH+:SIMD*WEIGHT_WIDTH]),
+        .correction (correction),
+        .product    (product)
+    );
+    assign sum = accumulator + ACC_WIDTH'(product);
+    always_ff @(posedge clk) begin
+      if (rst || deliver) accumulator <= '0;
+      else if (advance && valid_pipe[STAGES-1]) accumulator <= sum;
+    end
+    always_ff @(posedge clk) begin
+      if (deliver) m_axis_tdata[pe*ACC_WIDTH+:ACC_WIDTH] <= sum + bias_data[pe*ACC_WIDTH+:ACC_WIDTH];
+    end
+  end
+
+  always_ff @(posedge clk) begin
+    if (rst) m_axis_tvalid <= 1'b0;
+    else if (deliver) m_axis_tvalid <= 1'b1;
+    else if (m_axis_tready) m_axis_tvalid <= 1'b0;
+  end
+endmodule

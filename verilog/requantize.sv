@@ -1,0 +1,137 @@
+// requantize: an affine activation function in integers, per channel.
+//
+// Formula:  out[c] = saturate((x[c] * M[c] + B[c]) >>> SHIFT); the shift is arithmetic (rounds down), and
+//           saturate clamps to what OUT_WIDTH bits hold. TIES_TO_EVEN: where all SHIFT dropped bits are zero, which
+//           with half a place in B is a tie, the lowest bit is cleared first (rounding half to even).
+// Beats:    beat g carries the channels g*LANES + lane; LANES channels in, LANES results out.
+// Rate:     one beat per cycle.
+// Latency:  4 cycles: read, multiply, add, shift and saturate.
+// Reset:    the next beat is channel group 0.
+// File:     hexadecimal words for $readmemh, made by flow.rtl.memory.pack_requantize. Word g has, for lane l
+//           of channel g*LANES + l, {..., lane 1, lane 0}, lane = {B, M} in two's complement.
+module requantize #(
+    parameter int unsigned CHANNELS   = 16,  // channels
+    parameter int unsigned LANES      = 1,   // channels of a beat; divides CHANNELS
+    parameter int unsigned IN_WIDTH   = 16,  // bits of an input
+    parameter int unsigned IN_SIGNED  = 1,   // 1: inputs are two's complement
+    parameter int unsigned MULT_WIDTH = 16,  // bits of M, two's complement
+    parameter int unsigned BIAS_WIDTH = 32,  // bits of B, two's complement
+    parameter int unsigned SHIFT      = 16,  // bits dropped
+    parameter int unsigned TIES_TO_EVEN = 0, // 1: ties go to the even result
+    parameter int unsigned OUT_WIDTH  = 8,   // bits of a result
+    parameter int unsigned OUT_SIGNED = 0,   // 1: results are two's complement
+    parameter              INIT_FILE  = ""   // M and B
+) (
+    input  logic                       clk,
+    input  logic                       rst,
+    input  logic [ LANES*IN_WIDTH-1:0] s_axis_tdata,
+    input  logic                       s_axis_tvalid,
+    output logic                       s_axis_tready,
+    output logic [LANES*OUT_WIDTH-1:0] m_axis_tdata,
+    output logic                       m_axis_tvalid,
+    input  logic                       m_axis_tready
+);
+  if (LANES < 1 || CHANNELS % LANES != 0) begin : gen_check_lanes
+    $error("requantize: LANES (%0d) must divide CHANNELS (%0d)", LANES, CHANNELS);
+  end
+  if (IN_WIDTH < 1 || MULT_WIDTH < 1 || BIAS_WIDTH < 1 || OUT_WIDTH < 1) begin : gen_check_width
+    $error("requantize: IN_WIDTH (%0d), MULT_WIDTH (%0d), BIAS_WIDTH (%0d) and OUT_WIDTH (%0d) must be at least 1",
+           IN_WIDTH, MULT_WIDTH, BIAS_WIDTH, OUT_WIDTH);
+  end
+
+  // No bit to spare: Yosys 0.70 loses the copies of a sign bit when it takes a product into a DSP.
+  localparam int unsigned X_WIDTH = IN_SIGNED != 0 ? IN_WIDTH : IN_WIDTH + 1;
+  localparam int unsigned PRODUCT_WIDTH = X_WIDTH + MULT_WIDTH;
+  localparam int unsigned SUM_WIDTH = (PRODUCT_WIDTH > BIAS_WIDTH ? PRODUCT_WIDTH : BIAS_WIDTH) + 1;
+  // Wide enough for the shifted sum and for the limits of the output.
+  localparam int unsigned WIDE = SHIFT + OUT_WIDTH + 2 > SUM_WIDTH ? SHIFT + OUT_WIDTH + 2 : SUM_WIDTH;
+  localparam int unsigned LANE_WIDTH = MULT_WIDTH + BIAS_WIDTH;
+  localparam int unsigned GROUPS = CHANNELS / LANES;
+  localparam int unsigned GROUP_WIDTH = GROUPS > 1 ? $clog2(GROUPS) : 1;
+
+  logic                        advance;
+  logic [     GROUP_WIDTH-1:0] group;
+  logic [                 3:0] valid;
+  logic [LANES*LANE_WIDTH-1:0] word;
+
+  assign advance       = !m_axis_tvalid || m_axis_tready;
+  assign s_axis_tready = advance;
+  assign m_axis_tvalid = valid[3];
+
+  always_ff @(posedge clk) begin
+    if (rst) begin
+      group <= '0;
+      valid <= '0;
+    end else if (advance) begin
+      valid <= {valid[2:0], s_axis_tvalid};
+      if (s_axis_tvalid) group <= (group == GROUP_WIDTH'(GROUPS - 1)) ? '0 : group + 1'b1;
+    end
+  end
+
+  rom #(
+      .WIDTH    (LANES * LANE_WIDTH),
+      .DEPTH    (GROUPS),
+      .INIT_FILE(INIT_FILE),
+      .STYLE    (1)
+  ) u_constants (
+      .clk   (clk),
+      .enable(advance),
+      .addr  (group),
+      .data  (word)
+  );
+
+  for (genvar l = 0; l < LANES; l++) begin : gen_lane
+    logic signed [       IN_WIDTH:0] extended;  // its top bit only where inputs are unsigned
+    logic signed [      X_WIDTH-1:0] x;
+    logic signed [   MULT_WIDTH-1:0] mult;
+    logic signed [PRODUCT_WIDTH-1:0] product;
+    logic signed [   BIAS_WIDTH-1:0] bias;
+    logic signed [    SUM_WIDTH-1:0] sum;
+    logic                            tie;
+    logic signed [         WIDE-1:0] wide;
+    logic signed [         WIDE-1:0] floored;
+    logic signed [         WIDE-1:0] shifted;
+    logic                            overflow;
+
+    assign extended = {IN_SIGNED != 0 && s_axis_tdata[l*IN_WIDTH+IN_WIDTH-1], s_axis_tdata[l*IN_WIDTH+:IN_WIDTH]};
+    assign mult     = word[l*LANE_WIDTH+:MULT_WIDTH];
+    assign wide     = WIDE'(sum);
+    assign floored  = wide >>> SHIFT;
+    assign shifted  = {floored[WIDE-1:1], floored[0] && !tie};
+
+    if (TIES_TO_EVEN != 0 && SHIFT > 0) begin : gen_ties
+      assign tie = wide[SHIFT-1:0] == '0;
+    end else begin : gen_no_ties
+      assign tie = 1'b0;
+    end
+
+    always_ff @(posedge clk) begin
+      if (advance) begin
+        x       <= extended[X_WIDTH-1:0];
+        product <= x * mult;
+        bias    <= word[l*LANE_WIDTH+MULT_WIDTH+:BIAS_WIDTH];
+        sum     <= SUM_WIDTH'(product) + SUM_WIDTH'(bias);
+      end
+    end
+
+    if (OUT_SIGNED != 0) begin : gen_signed
+      assign overflow = shifted[WIDE-1:OUT_WIDTH-1] != {WIDE - OUT_WIDTH + 1{shifted[WIDE-1]}};
+      always_ff @(posedge clk) begin
+        if (advance) begin
+          m_axis_tdata[l*OUT_WIDTH+:OUT_WIDTH] <= shifted[OUT_WIDTH-1:0];
+          if (overflow) begin
+            m_axis_tdata[l*OUT_WIDTH+:OUT_WIDTH] <= {OUT_WIDTH{!shifted[WIDE-1]}};
+            m_axis_tdata[l*OUT_WIDTH+OUT_WIDTH-1] <= shifted[WIDE-1];
+          end
+        end
+      end
+    end else begin : gen_unsigned
+      assign overflow = shifted[WIDE-1:OUT_WIDTH] != '0;
+      always_ff @(posedge clk) begin
+        if (advance) begin
+          m_axis_tdata[l*OUT_WIDTH+:OUT_WIDTH] <= overflow ? {OUT_WIDTH{!shifted[WIDE-1]}} : shifted[OUT_WIDTH-1:0];
+        end
+      end
+    end
+  end
+endmodule
