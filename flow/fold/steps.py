@@ -1,0 +1,124 @@
+"""A trained activation as a monotone step function of an integer, and its thresholds.
+
+Everything is numpy float64 from the stored parameters, evaluated once: TensorFlow's own batch normalization depends on
+its build and is never asked. Each operation of the chain (subtract, multiply, add, rectify, round, clip) is monotone in
+floating point too, so that the codes are monotone in the integer and bisection finds the exact steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from flow.fold.grids import Grid
+
+
+@dataclass(frozen=True)
+class Affine:
+    """y = (x - center) * scale + shift per channel, in this order of operations; float64 (C,) or scalars."""
+
+    center: np.ndarray
+    scale: np.ndarray
+    shift: np.ndarray
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return (x - self.center) * self.scale + self.shift
+
+    @property
+    def direction(self) -> np.ndarray:
+        """The sign of the slope."""
+        return np.sign(self.scale)
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """A rectifier: y = min(max(x, 0), ceiling)."""
+
+    ceiling: float = np.inf
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return np.minimum(np.maximum(x, 0.0), self.ceiling)
+
+    @property
+    def direction(self) -> np.ndarray:
+        return np.float64(1)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What stands between an integer tensor and the next quantizer.
+
+    Attributes:
+        fraction_bits: real value of the integer a is a * 2**-fraction_bits.
+        operations: `Affine` and `Clamp`, in order.
+    """
+
+    fraction_bits: int
+    operations: tuple[Affine | Clamp, ...] = ()
+
+    def then(self, operation: Affine | Clamp) -> Chain:
+        return replace(self, operations=(*self.operations, operation))
+
+    def __call__(self, integers: np.ndarray) -> np.ndarray:
+        """Real values, float64; channels last."""
+        x = np.ldexp(np.asarray(integers, dtype=np.float64), -self.fraction_bits)
+        for operation in self.operations:
+            x = operation(x)
+        return x
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The function code(a) of every channel on the integers low..high, by where it steps.
+
+    Attributes:
+        thresholds: int64 (C, N), N = grid.high - grid.low. Entry [c, i] is the least (where `flip`: the greatest)
+            integer whose code is at least grid.low + 1 + i; low and high + 1 (where `flip`: high and low - 1) stand
+            for always and never.
+        flip: bool (C,), the slope is negative.
+        low, high: int64 (C,), the integers that the accumulator can reach.
+        grid: of the codes.
+    """
+
+    thresholds: np.ndarray
+    flip: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    grid: Grid
+
+    @property
+    def channels(self) -> int:
+        return len(self.flip)
+
+
+def find_steps(chain: Chain, grid: Grid, low: np.ndarray, high: np.ndarray) -> Steps:
+    """Bisects code(a) for all channels and codes at once.
+
+    Args:
+        chain: the trained function up to the quantizer.
+        grid: the quantizer.
+        low, high: int64 (C,), the reachable integers.
+    """
+    channels = len(low)
+    direction = np.ones(channels)
+    for operation in chain.operations:
+        direction = direction * operation.direction
+    flip = direction < 0
+    sign = np.where(flip, -1, 1)[:, None]
+
+    # In u = sign * a the codes never fall. Invariant: code(below) < target <= code(above), by
+    # definition beyond the ends.
+    targets = np.arange(grid.low + 1, grid.high + 1)[None, :]
+    start = np.where(flip, -high, low)[:, None]
+    stop = np.where(flip, -low, high)[:, None]
+    below = np.broadcast_to(start - 1, (channels, targets.size)).copy()
+    above = np.broadcast_to(stop + 1, (channels, targets.size)).copy()
+    while np.any(above - below > 1):
+        middle = (below + above) // 2
+        # chain works on channels last: (N, C)
+        inside = np.clip(middle, start, stop)
+        reached = targets <= grid.codes(chain((inside * sign).T)).T
+        above = np.where(reached & (above - below > 1), middle, above)
+        below = np.where(~reached & (above - below > 1), middle, below)
+    return Steps(above * sign, flip, np.asarray(low, np.int64), np.asarray(high, np.int64), grid)

@@ -1,0 +1,218 @@
+"""What hls4ml has to be told about a twin: two layers, their types, their Keras handlers and their C++.
+
+Both of hls4ml's backends that we use, Vitis and our own, convert through these handlers.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from hls4ml.backends import get_backend
+from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
+from hls4ml.converters.keras.convolution import parse_conv2d_layer
+from hls4ml.converters.keras.core import parse_dense_layer, parse_input_layer
+from hls4ml.converters.keras_v2_to_hls import (
+    get_weights_data,
+    parse_default_keras_layer,
+    register_keras_v2_layer_handler,
+)
+from hls4ml.model.layers import Attribute, Layer, ZeroPadding2D, register_layer
+from hls4ml.model.optimizer.passes.bit_exact import _produce_kif, get_input_kifs
+from hls4ml.model.quantizers import QKerasBinaryQuantizer, QKerasQuantizer
+from hls4ml.model.types import FixedPrecisionType, IntegerPrecisionType
+
+from flow.ir.types import signed_width
+from flow.paths import hls_templates
+
+# -- hls4ml layers -----------------------------------------------------------------------------------------------------
+
+
+class _IntegerActivation(Layer):
+    """What both layers share: an explicit output type and integer tables."""
+
+    _expected_attributes = (
+        Attribute("n_in"),
+        Attribute("n_chan"),
+        Attribute("input_fraction_bits"),
+        Attribute("output_fraction_bits"),
+        Attribute("bits"),
+        Attribute("signed", value_type=bool),
+    )
+
+    #: names of the integer tables, C rows each
+    tables: tuple[str, ...] = ()
+
+    def initialize(self) -> None:
+        shape = self.get_input_variable().shape
+        bits, fraction_bits = self.get_attr("bits"), self.get_attr("output_fraction_bits")
+        precision = FixedPrecisionType(bits, bits - fraction_bits, self.get_attr("signed"))
+        self.add_output_variable(shape, precision=precision)
+        for name in self.tables:
+            data = self.get_attr(f"{name}_data")
+            width = signed_width(int(data.min()), int(data.max()))
+            self.add_weights_variable(
+                name, var_name=name + "{index}", precision=IntegerPrecisionType(max(width, 2), True)
+            )
+
+
+class Threshold(_IntegerActivation):
+    """Counts thresholds reached; see `flow.ir.Threshold`."""
+
+    _expected_attributes = (Attribute("count"), Attribute("offset"))
+    tables = ("thresholds", "flip")
+
+
+class Requantize(_IntegerActivation):
+    """Multiplies, adds, shifts, saturates; see `flow.ir.Requantize`."""
+
+    _expected_attributes = (Attribute("shift"), Attribute("ties_to_even", value_type=bool))
+    tables = ("multiplier", "bias")
+
+
+def _output_kif(layer: _IntegerActivation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sign, integer and fraction bits of every output, for hls4ml's exact type inference."""
+    shape = tuple(layer.get_output_variable().shape)
+    signed, bits, fraction_bits = (layer.get_attr(k) for k in ("signed", "bits", "output_fraction_bits"))
+    parts = (int(signed), bits - int(signed) - fraction_bits, fraction_bits)
+    return tuple(np.full(shape, part, dtype=np.int16) for part in parts)  # type: ignore[return-value]
+
+
+def _padded_kif(layer: ZeroPadding2D) -> tuple[np.ndarray, ...]:
+    """The same for zero padding, which hls4ml 1.3.0 leaves out: a zero needs no bits."""
+    top, bottom, left, right = (layer.get_attr(f"pad_{side}") for side in ("top", "bottom", "left", "right"))
+    (source,) = get_input_kifs(layer)
+    return tuple(np.pad(part, ((top, bottom), (left, right), (0, 0))) for part in source)
+
+
+# -- Keras handlers ----------------------------------------------------------------------------------------------------
+
+
+def _parse_integer_activation(keras_layer: dict, input_names: Any, input_shapes: Any, data_reader: Any):
+    layer = parse_default_keras_layer(keras_layer, input_names)
+    kind = {"Threshold": Threshold, "Requantize": Requantize}[keras_layer["class_name"]]
+    layer["class_name"] = kind.__name__
+    layer["trusted"] = True  # the explicit output type is not inferred again
+    layer["n_in"] = int(np.prod(input_shapes[0][1:]))
+    layer["n_chan"] = input_shapes[0][-1]
+    for attribute in kind.expected_attributes:
+        if attribute.name in keras_layer["config"] and attribute.name not in layer:
+            layer[attribute.name] = keras_layer["config"][attribute.name]
+    for name in kind.tables:
+        layer[f"{name}_data"] = get_weights_data(data_reader, layer["name"], name)
+    return layer, list(input_shapes[0])
+
+
+def _weight_quantizer(keras_layer: dict) -> Any:
+    """hls4ml's own handler maps -1 and +1 to 0 and 1 for an XNOR unit, which its exact types do not know."""
+    config = keras_layer["config"]["kernel_quantizer"]
+    name = config["class_name"].rpartition(">")[2]
+    config = {**config, "class_name": {"WideBits": "quantized_bits", "WideBinary": "binary"}.get(name, name)}
+    return QKerasBinaryQuantizer(config, xnor=False) if config["class_name"] == "binary" else QKerasQuantizer(config)
+
+
+def _parse_conv(keras_layer: dict, input_names: Any, input_shapes: Any, data_reader: Any):
+    layer, shape = parse_conv2d_layer(keras_layer, input_names, input_shapes, data_reader)
+    layer["weight_quantizer"], layer["bias_quantizer"] = _weight_quantizer(keras_layer), None
+    return layer, shape
+
+
+def _parse_dense(keras_layer: dict, input_names: Any, input_shapes: Any, data_reader: Any):
+    layer, shape = parse_dense_layer(keras_layer, input_names, input_shapes, data_reader)
+    layer["weight_quantizer"], layer["bias_quantizer"] = _weight_quantizer(keras_layer), None
+    return layer, shape
+
+
+def _parse_input(keras_layer: dict, input_names: Any, input_shapes: Any, data_reader: Any):
+    layer, shape = parse_input_layer(keras_layer, input_names, input_shapes, data_reader)
+    layer["trusted"] = True
+    return layer, shape
+
+
+#: handlers that replace hls4ml's own while a twin is converted
+TWIN_HANDLERS = {"QConv2D": _parse_conv, "QDense": _parse_dense, "InputLayer": _parse_input}
+
+
+# -- C++ ---------------------------------------------------------------------------------------------------------------
+
+_THRESHOLD_CONFIG = """struct config{index} : nnet::threshold_config {{
+    static const unsigned n_in = {n_in};
+    static const unsigned n_chan = {n_chan};
+    static const unsigned count = {count};
+    static const int offset = {offset};
+    static const int input_fraction_bits = {input_fraction_bits};
+    static const unsigned reuse_factor = {reuse};
+    typedef {thresholds_t.name} threshold_t;
+    typedef {flip_t.name} flip_t;
+}};\n"""
+
+_REQUANTIZE_CONFIG = """struct config{index} : nnet::requantize_config {{
+    static const unsigned n_in = {n_in};
+    static const unsigned n_chan = {n_chan};
+    static const unsigned shift = {shift};
+    static const bool ties_to_even = {ties_to_even};
+    static const int input_fraction_bits = {input_fraction_bits};
+    static const int low = {low};
+    static const int high = {high};
+    static const unsigned reuse_factor = {reuse};
+    typedef {multiplier_t.name} multiplier_t;
+    typedef {bias_t.name} bias_t;
+}};\n"""
+
+_CALL = "nnet::{function}<{input_t}, {output_t}, {config}>({input}, {output}, {table0}, {table1});"
+
+
+class ThresholdConfig(LayerConfigTemplate):
+    def __init__(self) -> None:
+        super().__init__(Threshold)
+
+    def format(self, node: Any) -> str:
+        return _THRESHOLD_CONFIG.format(**self._default_config_params(node))
+
+
+class RequantizeConfig(LayerConfigTemplate):
+    def __init__(self) -> None:
+        super().__init__(Requantize)
+
+    def format(self, node: Any) -> str:
+        bits, signed = node.get_attr("bits"), node.get_attr("signed")
+        low = -(1 << (bits - 1)) if signed else 0
+        high = (1 << (bits - signed)) - 1
+        return _REQUANTIZE_CONFIG.format(**self._default_config_params(node), low=low, high=high)
+
+
+class _Call(FunctionCallTemplate):
+    def __init__(self, kind: type[_IntegerActivation]) -> None:
+        self._function = kind.__name__.lower()
+        super().__init__(kind, include_header=[f"nnet_utils/{self._function}.h"])
+
+    def format(self, node: Any) -> str:
+        tables = {f"table{i}": node.get_weights(name).name for i, name in enumerate(node.tables)}
+        return _CALL.format(**self._default_function_params(node), function=self._function, **tables)
+
+
+class ThresholdCall(_Call):
+    def __init__(self) -> None:
+        super().__init__(Threshold)
+
+
+class RequantizeCall(_Call):
+    def __init__(self) -> None:
+        super().__init__(Requantize)
+
+
+@cache
+def register_layers() -> None:
+    """Makes both layers known to hls4ml, once in a process."""
+    for kind in (Threshold, Requantize):
+        register_layer(kind.__name__, kind)
+        register_keras_v2_layer_handler(kind.__name__, _parse_integer_activation)
+        _produce_kif.register(kind, _output_kif)
+    if _produce_kif.dispatch(ZeroPadding2D) is _produce_kif.dispatch(Layer):
+        _produce_kif.register(ZeroPadding2D, _padded_kif)
+    vitis = get_backend("Vitis")
+    for template in (ThresholdConfig, ThresholdCall, RequantizeConfig, RequantizeCall):
+        vitis.register_template(template)
+    for header in ("raw_bits.h", "threshold.h", "requantize.h"):
+        vitis.register_source(hls_templates() / header)

@@ -1,0 +1,290 @@
+"""hls4ml's optimized graph as our IR: integers, exact types, one Fork for every tensor that is read more than once.
+
+A table of small handlers, one per kind of hls4ml layer. hls4ml's zero padding is absorbed into the window that reads
+it, its clones disappear (forks are made at the end, by who reads what).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from hls4ml.model import ModelGraph
+
+from flow.errors import FlowError
+from flow.fold.grids import Grid, read_grid, weight_codes
+from flow.ir import (
+    Add,
+    Flatten,
+    Fork,
+    Graph,
+    Input,
+    Matvec,
+    MaxPool,
+    Node,
+    Output,
+    Requantize,
+    SumPool,
+    TensorType,
+    Threshold,
+    WeightCode,
+    Window,
+    signed_width,
+    sum_type,
+    unsigned_width,
+)
+
+NO_PADDING = (0, 0, 0, 0)
+
+
+@dataclass
+class _Lowering:
+    """What is known so far.
+
+    Attributes:
+        nodes: IR nodes by name, in order.
+        produced: IR node by the name of the hls4ml tensor that it computes.
+        padding: rows above, columns left, below, right that a reader of the hls4ml tensor still has to add.
+    """
+
+    nodes: dict[str, Node] = field(default_factory=dict)
+    produced: dict[str, str] = field(default_factory=dict)
+    padding: dict[str, tuple[int, int, int, int]] = field(default_factory=dict)
+
+    def source(self, layer: Any, position: int = 0) -> Node:
+        """The IR node that a layer reads."""
+        tensor = layer.inputs[position]
+        if tensor in self.padding and layer.class_name not in _ABSORB_PADDING:
+            raise FlowError(f"{layer.name}: zero padding can only stand before a convolution")
+        return self.nodes[self.produced[tensor]]
+
+    def emit(self, node: Node) -> Node:
+        if node.name in self.nodes:
+            raise FlowError(f"two layers are named {node.name}; rename one")
+        self.nodes[node.name] = node
+        return node
+
+    def give(self, layer: Any, node: Node) -> None:
+        """`node` computes the output of `layer`."""
+        self.produced[layer.outputs[0]] = node.name
+
+
+def lower(model: ModelGraph) -> Graph:
+    """The IR of a twin that hls4ml converted.
+
+    Args:
+        model: what `convert_from_keras_model` gave inside `flow.hls.hls4ml_keras2`, for any backend.
+
+    Raises:
+        FlowError: a layer has no place in the IR; all such layers are named.
+    """
+    layers = list(model.get_layers())
+    unknown = [f"{layer.name} ({layer.class_name})" for layer in layers if layer.class_name not in _HANDLERS]
+    if unknown:
+        raise FlowError(
+            f"no hardware for these layers: {', '.join(unknown)}; supported: {', '.join(sorted(_HANDLERS))}"
+        )
+    state = _Lowering()
+    for layer in layers:
+        _HANDLERS[layer.class_name](state, layer)
+    if len(model.outputs) != 1:
+        raise FlowError(f"the network has {len(model.outputs)} outputs; one is supported")
+    final = state.nodes[state.produced[model.outputs[0]]]
+    state.emit(Output("output", (final.name,), final.output))
+    return Graph(model.config.get_project_name(), _with_forks(tuple(state.nodes.values())))
+
+
+def _with_forks(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """`nodes` with a Fork, `<producer>_fork`, behind everything that is read more than once."""
+    reads = Counter(name for node in nodes for name in node.inputs)
+    forked = {name: f"{name}_fork" for name, count in reads.items() if count > 1}
+    result: list[Node] = []
+    for node in nodes:
+        result.append(replace(node, inputs=tuple(forked.get(name, name) for name in node.inputs)))
+        if node.name in forked:
+            result.append(Fork(forked[node.name], (node.name,), node.output))
+    return tuple(result)
+
+
+# -- one handler per hls4ml layer --------------------------------------------------------------------------------------
+
+
+def _input(state: _Lowering, layer: Any) -> None:
+    precision = layer.get_output_variable().type.precision
+    shape = tuple(int(n) for n in layer.get_output_variable().shape)
+    kind = TensorType(shape, precision.width, bool(precision.signed), precision.fractional)
+    state.give(layer, state.emit(Input(layer.name, (), kind)))
+
+
+def _alias(state: _Lowering, layer: Any) -> None:
+    for output in layer.outputs:
+        state.produced[output] = state.produced[layer.inputs[0]]
+        if layer.inputs[0] in state.padding:
+            state.padding[output] = state.padding[layer.inputs[0]]
+
+
+def _zero_padding(state: _Lowering, layer: Any) -> None:
+    before = state.padding.get(layer.inputs[0], NO_PADDING)
+    _alias(state, layer)
+    state.padding[layer.outputs[0]] = _sum(before, _pads(layer))
+
+
+def _pads(layer: Any) -> tuple[int, int, int, int]:
+    return tuple(int(layer.get_attr(f"pad_{side}", 0)) for side in ("top", "left", "bottom", "right"))  # type: ignore[return-value]
+
+
+def _sum(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, int, int, int]:
+    return tuple(x + y for x, y in zip(a, b, strict=True))  # type: ignore[return-value]
+
+
+def _conv(state: _Lowering, layer: Any) -> None:
+    source = state.source(layer)
+    kernel = (int(layer.get_attr("filt_height")), int(layer.get_attr("filt_width")))
+    stride = (int(layer.get_attr("stride_height")), int(layer.get_attr("stride_width")))
+    padding = _sum(state.padding.get(layer.inputs[0], NO_PADDING), _pads(layer))
+    if (kernel, stride, padding) != ((1, 1), (1, 1), NO_PADDING):
+        source = state.emit(_window(f"{layer.name}_window", source, kernel, stride, padding))
+    filters = int(layer.get_attr("n_filt"))
+    # hls4ml keeps (ky, kx, cin, filter); a row of the matrix is one filter in (ky, kx, cin) order
+    weights = np.asarray(layer.get_weights("weight").data).reshape(-1, filters).T
+    state.give(layer, state.emit(_matvec(layer, source, weights)))
+
+
+def _window(
+    name: str, source: Node, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int, int, int]
+) -> Window:
+    height, width, channels = source.output.shape
+    top, left, bottom, right = padding
+    shape = (
+        (height + top + bottom - kernel[0]) // stride[0] + 1,
+        (width + left + right - kernel[1]) // stride[1] + 1,
+        kernel[0] * kernel[1] * channels,
+    )
+    return Window(name, (source.name,), replace(source.output, shape=shape), kernel, stride, padding)
+
+
+def _dense(state: _Lowering, layer: Any) -> None:
+    source = state.source(layer)
+    weights = np.asarray(layer.get_weights("weight").data).reshape(source.output.channels, -1).T
+    state.give(layer, state.emit(_matvec(layer, source, weights)))
+
+
+def _matvec(layer: Any, source: Node, weights: np.ndarray) -> Matvec:
+    """A matrix-vector product with the narrowest accumulator that cannot overflow.
+
+    Args:
+        weights: real values (MH, MW).
+    """
+    grid = _weight_grid(layer)
+    integers = weight_codes(layer.name, grid, weights)
+    fraction_bits = source.output.fraction_bits + grid.fraction_bits
+    bias = np.ldexp(np.asarray(layer.get_weights("bias").data, dtype=np.float64), fraction_bits)
+    node = Matvec(
+        layer.name,
+        (source.name,),
+        TensorType((*source.output.shape[:-1], len(integers)), 63, True, fraction_bits),
+        integers,
+        bias,
+        grid.bits,
+        WeightCode.ODD if grid.binary else WeightCode.TWOS,
+    )
+    width = signed_width(*node.bounds(source.output))
+    return replace(node, output=replace(node.output, width_bits=width))
+
+
+def _weight_grid(layer: Any) -> Grid:
+    quantizer = layer.get_attr("weight_quantizer")
+    if quantizer is None or not hasattr(quantizer, "quantizer_fn"):
+        raise FlowError(f"{layer.name}: has no QKeras weight quantizer; convert inside flow.hls.hls4ml_keras2()")
+    return read_grid(layer.name, quantizer.quantizer_fn)
+
+
+def _activation_type(layer: Any, source: Node) -> TensorType:
+    """The output type of a threshold or rescale, after checking that it reads the grid that it was made for."""
+    if source.output.fraction_bits != layer.get_attr("input_fraction_bits"):
+        raise FlowError(
+            f"{layer.name}: was folded for {layer.get_attr('input_fraction_bits')} fraction bits, "
+            f"but {source.name} has {source.output.fraction_bits}; fold again"
+        )
+    return TensorType(
+        source.output.shape, layer.get_attr("bits"), layer.get_attr("signed"), layer.get_attr("output_fraction_bits")
+    )
+
+
+def _threshold(state: _Lowering, layer: Any) -> None:
+    source = state.source(layer)
+    tables = [np.asarray(layer.get_weights(name).data) for name in ("thresholds", "flip")]
+    kind = _activation_type(layer, source)
+    offset = layer.get_attr("offset")
+    state.give(layer, state.emit(Threshold(layer.name, (source.name,), kind, tables[0], tables[1] != 0, offset)))
+
+
+def _requantize(state: _Lowering, layer: Any) -> None:
+    source = state.source(layer)
+    multiplier, bias = (np.asarray(layer.get_weights(name).data) for name in ("multiplier", "bias"))
+    kind = _activation_type(layer, source)
+    shift, ties_to_even = layer.get_attr("shift"), layer.get_attr("ties_to_even")
+    state.give(layer, state.emit(Requantize(layer.name, (source.name,), kind, multiplier, bias, shift, ties_to_even)))
+
+
+def _merge(state: _Lowering, layer: Any) -> None:
+    if layer.get_attr("op").lower() != "add":
+        raise FlowError(f"{layer.name}: merge '{layer.get_attr('op')}' is not supported; add is")
+    a, b = state.source(layer, 0), state.source(layer, 1)
+    low, high = a.output.minimum + b.output.minimum, a.output.maximum + b.output.maximum
+    signed = low < 0
+    width = signed_width(low, high) if signed else unsigned_width(high)
+    kind = TensorType(a.output.shape, width, signed, a.output.fraction_bits)
+    state.give(layer, state.emit(Add(layer.name, (a.name, b.name), kind)))
+
+
+def _pool(state: _Lowering, layer: Any) -> None:
+    source = state.source(layer)
+    kernel = (int(layer.get_attr("pool_height")), int(layer.get_attr("pool_width")))
+    stride = (int(layer.get_attr("stride_height")), int(layer.get_attr("stride_width")))
+    if stride != kernel or any(_pads(layer)):
+        raise FlowError(f"{layer.name}: pooling needs strides equal to pool_size and no padding")
+    height, width, channels = source.output.shape
+    shape = (height // kernel[0], width // kernel[1], channels)
+    if layer.get_attr("pool_op").lower() == "max":
+        node: Node = MaxPool(layer.name, (source.name,), replace(source.output, shape=shape), kernel)
+    else:
+        area = kernel[0] * kernel[1]
+        if area & (area - 1):
+            raise FlowError(f"{layer.name}: averages {area} values; only powers of two are exact")
+        fraction_bits = source.output.fraction_bits + area.bit_length() - 1
+        node = SumPool(layer.name, (source.name,), sum_type(source.output, area, shape, fraction_bits), kernel)
+    state.give(layer, state.emit(node))
+
+
+def _reshape(state: _Lowering, layer: Any) -> None:
+    source = state.source(layer)
+    if len(layer.get_output_variable().shape) != 1:
+        raise FlowError(f"{layer.name}: only flattening to a vector is supported")
+    if len(source.output.shape) == 1:
+        _alias(state, layer)
+        return
+    kind = replace(source.output, shape=(source.output.elements,))
+    state.give(layer, state.emit(Flatten(layer.name, (source.name,), kind)))
+
+
+#: by the class name of the hls4ml layer
+_HANDLERS: dict[str, Callable[[_Lowering, Any], None]] = {
+    "Input": _input,
+    "Clone": _alias,
+    "ZeroPadding2D": _zero_padding,
+    "Conv2D": _conv,
+    "PointwiseConv2D": _conv,
+    "Dense": _dense,
+    "Threshold": _threshold,
+    "Requantize": _requantize,
+    "Merge": _merge,
+    "Pooling2D": _pool,
+    "Reshape": _reshape,
+    "Repack": _reshape,
+}
+
+_ABSORB_PADDING = {"Conv2D", "PointwiseConv2D", "ZeroPadding2D", "Clone"}

@@ -1,0 +1,179 @@
+"""C simulation of hls4ml's project: compiled by g++, run in processes of its own, compared as integers.
+
+hls4ml's C++ calls abort() on what it does not support and can run out of stack; neither may take the build with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from flow.errors import CheckFailed, FlowError
+from flow.files import read_json, write_whole
+from flow.tools.process import run
+
+MANIFEST = "flow.json"
+
+COMPILER = "g++"
+FLAGS = ("-O2", "-std=c++17", "-fno-gnu-unique", "-w")
+
+COMPILE_LIMIT_S = 900.0
+#: a process that takes longer than this in all is hung
+START_LIMIT_S = 30.0
+IMAGE_LIMIT_S = 20.0
+
+
+@dataclass(frozen=True)
+class VitisProject:
+    """A written Vitis project.
+
+    Attributes:
+        folder: of the project.
+        top: its top function.
+        input_shape: (H, W, C) of an image.
+        outputs: logits of an image.
+        output_fraction_bits: of the logits.
+    """
+
+    folder: Path
+    top: str
+    input_shape: tuple[int, ...]
+    outputs: int
+    output_fraction_bits: int
+
+    def manifest(self) -> dict:
+        """What `load_project` reads."""
+        names = ("top", "input_shape", "outputs", "output_fraction_bits")
+        return {name: getattr(self, name) for name in names}
+
+
+def load_project(folder: Path) -> VitisProject:
+    """A project that `vitis_project` wrote.
+
+    Raises:
+        FlowError: there is none, or it is not whole.
+    """
+    plain = read_json(folder / MANIFEST)
+    try:
+        return VitisProject(
+            folder, plain["top"], tuple(plain["input_shape"]), plain["outputs"], plain["output_fraction_bits"]
+        )
+    except (KeyError, TypeError) as error:
+        raise FlowError(f"{folder / MANIFEST} is not of this version ({error}); convert again") from error
+
+
+def csim(
+    project: VitisProject,
+    images: np.ndarray,
+    progress: Callable[[int], None] = lambda done: None,
+    processes: int | None = None,
+) -> np.ndarray:
+    """Runs images through the C++.
+
+    Args:
+        project: compiled first unless it already is.
+        images: uint8 (N, H, W, C).
+        progress: hears how many images are done.
+        processes: in parallel; one for each core, two at most, if not given.
+
+    Returns:
+        int64 (N, outputs) on the grid of `project.output_fraction_bits`.
+
+    Raises:
+        FlowError: g++ is missing or fails.
+        CheckFailed: the program crashed, aborted, hung, or gave too few numbers.
+    """
+    if images.dtype != np.uint8 or images.shape[1:] != project.input_shape:
+        raise FlowError(
+            f"C simulation takes uint8 images of shape {project.input_shape}, not {images.dtype} {images.shape[1:]}"
+        )
+    program = compile_project(project)
+    count = min(processes or min(os.cpu_count() or 1, 2), max(len(images), 1))
+    parts = [part for part in np.array_split(images, count) if len(part)]
+    with tempfile.TemporaryDirectory(prefix="csim.") as scratch, ThreadPoolExecutor(count) as pool:
+        folder = Path(scratch)
+        waiting = [pool.submit(_run_part, project, program, part, folder / str(i)) for i, part in enumerate(parts)]
+        while not all(future.done() for future in waiting):
+            time.sleep(0.2)
+            progress(sum(_finished(project, folder / str(i)) for i in range(len(parts))))
+        results = [future.result() for future in waiting]
+    progress(len(images))
+    return np.concatenate(results) if results else np.zeros((0, project.outputs), np.int64)
+
+
+def _outputs_of(place: Path) -> Path:
+    return place / "outputs"
+
+
+def _finished(project: VitisProject, place: Path) -> int:
+    """Images that a process has written so far."""
+    file = _outputs_of(place)
+    return file.stat().st_size // (8 * project.outputs) if file.exists() else 0
+
+
+def _run_part(project: VitisProject, program: Path, images: np.ndarray, place: Path) -> np.ndarray:
+    """One process over some of the images."""
+    write_whole(place / "images", images.tobytes())
+    limit_s = START_LIMIT_S + IMAGE_LIMIT_S * len(images)
+    finished = run([program, place / "images", _outputs_of(place)], place / "log", cwd=place, timeout_s=limit_s)
+    if finished.timed_out or finished.status != 0:
+        how = f"was ended after {limit_s:.0f} s" if finished.timed_out else f"ended with status {finished.status}"
+        raise CheckFailed(f"the C simulation {how} after {_finished(project, place)} images: {finished.last_lines()}")
+    outputs = np.fromfile(_outputs_of(place), dtype="<i8")
+    if outputs.size != len(images) * project.outputs:
+        raise CheckFailed(f"the C simulation gave {outputs.size} numbers for {len(images)} images of {project.outputs}")
+    return outputs.reshape(len(images), project.outputs)
+
+
+def compile_project(project: VitisProject) -> Path:
+    """The program, compiled anew if the sources, the flags or the program itself changed.
+
+    Raises:
+        FlowError: g++ is missing or fails; the message ends with the end of its log.
+    """
+    program, stamp = project.folder / "csim", project.folder / "csim.sha256"
+    sources = _digest(project)
+    if program.exists() and stamp.exists() and stamp.read_text() == f"{sources} {_file_digest(program)}":
+        return program
+    header = f"firmware/{project.top}.h"
+    defines = {
+        "FLOW_HEADER": f'"{header}"',
+        "FLOW_TOP": project.top,
+        "FLOW_ELEMENTS": int(np.prod(project.input_shape)),
+        "FLOW_OUTPUTS": project.outputs,
+        "FLOW_OUTPUT_FRACTION_BITS": project.output_fraction_bits,
+        "WEIGHTS_DIR": f'"{(project.folder / "firmware" / "weights").resolve()}"',
+    }
+    command = [
+        COMPILER, *FLAGS, "-I.", "-Ifirmware", "-Ifirmware/ap_types", *(f"-D{k}={v}" for k, v in defines.items()),
+        "csim_main.cpp", f"firmware/{project.top}.cpp", "-o", "csim",
+    ]  # fmt: skip
+    finished = run(command, project.folder / "csim_compile.log", cwd=project.folder, timeout_s=COMPILE_LIMIT_S)
+    if finished.timed_out or finished.status != 0:
+        how = f"ran past {COMPILE_LIMIT_S:.0f} s" if finished.timed_out else f"ended with status {finished.status}"
+        raise FlowError(f"{COMPILER} {how} on the C simulation (log: {finished.log}): {finished.last_lines()}")
+    write_whole(stamp, f"{sources} {_file_digest(program)}")
+    return program
+
+
+def _digest(project: VitisProject) -> str:
+    """SHA-256 over the flags and every source of the project."""
+    sha = hashlib.sha256(repr((COMPILER, FLAGS, project.manifest(), str(project.folder.resolve()))).encode())
+    files = [*sorted((project.folder / "firmware").rglob("*")), project.folder / "csim_main.cpp"]
+    for file in files:
+        if file.is_file():
+            sha.update(str(file.relative_to(project.folder)).encode())
+            sha.update(file.read_bytes())
+    return sha.hexdigest()
+
+
+def _file_digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,0 +1,107 @@
+"""hls4ml's Vitis HLS project of a twin, with our layers' C++, the board's part and clock, and test vectors."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from flow.boards import Board
+from flow.errors import FlowError
+from flow.files import write_json, write_whole
+from flow.hls.keras2 import DEFAULT_PRECISION, to_hls4ml
+from flow.hls.simulation import MANIFEST, VitisProject
+from flow.paths import hls_templates
+from flow.twin.twin import INPUT_FRACTION_BITS, Twin
+
+#: name of the project, which is its top function in C++
+TOP = "network"
+
+#: what the layers of the HLS design are balanced for
+FRAME_CYCLES = 65_536
+
+
+def vitis_project(twin: Twin, folder: Path, board: Board, images: np.ndarray, expected: np.ndarray) -> VitisProject:
+    """Writes the project anew into `folder`.
+
+    Run `vitis-run --tcl build_prj.tcl --mode hls` there, then `vivado -mode batch -source vivado_synth.tcl`.
+
+    Args:
+        twin: the network.
+        folder: replaced if it holds such a project.
+        board: its part and clock go into the project.
+        images: uint8 (N, H, W, C), test vectors for the vendor's own simulation.
+        expected: int64 (N, classes), what the golden model makes of them.
+
+    Raises:
+        FlowError: the folder cannot be written, or holds something else.
+    """
+    try:
+        _clear(folder)
+        _write_project(twin, folder, board)
+    except OSError as error:
+        raise FlowError(f"cannot write the Vitis project {folder}: {error.strerror or error}") from error
+    _write_vectors(folder / "tb_data", images, expected, twin.output_fraction_bits)
+    project = VitisProject(
+        folder, TOP, tuple(twin.model.input_shape[1:]), twin.model.output_shape[-1], twin.output_fraction_bits
+    )
+    # last: a project without its manifest is not whole
+    write_json(folder / MANIFEST, project.manifest())
+    return project
+
+
+def _write_project(twin: Twin, folder: Path, board: Board) -> None:
+    """hls4ml's own files and the main program of the C simulation; hls4ml's prints are dropped."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        model = to_hls4ml(
+            twin,
+            "Vitis",
+            TOP,
+            output_dir=str(folder),
+            part=board.part,
+            clock_period=board.clock_ns,
+            hls_config={
+                "Model": {"Precision": DEFAULT_PRECISION, "ReuseFactor": 1, "Strategy": "Resource"},
+                "LayerName": {name: {"ReuseFactor": factor} for name, factor in _reuse_factors(twin).items()},
+            },
+        )
+        model.write()
+    shutil.copyfile(hls_templates() / "csim_main.cpp", folder / "csim_main.cpp")
+
+
+def _reuse_factors(twin: Twin) -> dict[str, int]:
+    """Cycles of one output position of each layer, so that no layer takes more than `FRAME_CYCLES` an image.
+
+    hls4ml's resource strategy wants a divisor of the matrix' width; 1 would unroll 576 x 64 multipliers.
+    """
+    factors = {}
+    for layer in twin.model.layers:
+        if not hasattr(layer, "kernel"):
+            continue
+        width = int(np.prod(layer.kernel.shape[:-1]))
+        positions = int(np.prod(layer.output_shape[1:-1]))
+        factors[layer.name] = max(
+            n for n in range(1, width + 1) if width % n == 0 and (n == 1 or n * positions <= FRAME_CYCLES)
+        )
+    return factors
+
+
+def _clear(folder: Path) -> None:
+    """Empties a folder that an earlier call wrote; refuses to empty another."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / "firmware").is_dir():
+        raise FlowError(f"{folder} is not empty and holds no Vitis project; give another folder")
+    shutil.rmtree(folder)
+
+
+def _write_vectors(folder: Path, images: np.ndarray, expected: np.ndarray, output_fraction_bits: int) -> None:
+    """One line of decimal numbers an image; every number is exact, as both grids are powers of two."""
+    pixels = images.reshape(len(images), -1) / 2.0**INPUT_FRACTION_BITS
+    logits = np.ldexp(expected.astype(np.float64), -output_fraction_bits)
+    for name, rows in (("tb_input_features", pixels), ("tb_output_predictions", logits)):
+        lines = [" ".join(repr(float(value)) for value in row) for row in rows]
+        write_whole(folder / f"{name}.dat", "\n".join(lines) + "\n")
