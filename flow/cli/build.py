@@ -1,0 +1,72 @@
+"""flow build."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+Rate, Files, Range = "Rate and board", "Files", "Part of the flow"
+
+
+def build(
+    model: Annotated[Optional[str], typer.Option(help="Network to build; `flow models` lists them. [resnet8]")] = None,
+    bits: Annotated[
+        Optional[str],
+        typer.Option(help="Bits of weights and activations, 1 to 8, or a bits.yaml that names every layer. [4]"),
+    ] = None,
+    dataset: Annotated[Optional[str], typer.Option(help="auto, cifar10 or digits. [auto]")] = None,
+    data: Annotated[Optional[Path], typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")] = None,
+    board: Annotated[
+        Optional[str], typer.Option(help="Board whose resources are the budget. [pynq-z2]", rich_help_panel=Rate)
+    ] = None,
+    target_fps: Annotated[
+        Optional[float], typer.Option(help="Frames a second at the board's clock.", rich_help_panel=Rate)
+    ] = None,
+    max_cycles: Annotated[
+        Optional[int],
+        typer.Option(help="Cycles between frames. Without a target: the best rate that fits.", rich_help_panel=Rate),
+    ] = None,
+    images: Annotated[
+        Optional[int], typer.Option(help="Test images that go through C simulation and RTL. [1000]")
+    ] = None,
+    epochs: Annotated[
+        Optional[int], typer.Option(help="Train anew, this long, instead of taking the checkpoint that comes along.")
+    ] = None,
+    seed: Annotated[Optional[int], typer.Option(help="Seed of training and of the benches' stalls. [0]")] = None,
+    checkpoint: Annotated[Optional[Path], typer.Option(help="A checkpoint of `flow train`.")] = None,
+    folding: Annotated[
+        Optional[Path], typer.Option(help="A folding.yaml to build with, edited or from another run.")
+    ] = None,
+    out: Annotated[Optional[Path], typer.Option(help="Folder of the run. [runs/<model>-<bits>-<dataset>]")] = None,
+    first: Annotated[Optional[str], typer.Option("--from", metavar="STAGE", help="First stage to run.")] = None,
+    last: Annotated[Optional[str], typer.Option("--to", metavar="STAGE", help="Last stage to run.")] = None,
+    config: Annotated[Optional[Path], typer.Option(help="YAML with any of these settings.")] = None,
+    settings: Annotated[
+        Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="One setting more, for example images=200.")
+    ] = None,
+) -> None:
+    """Build a network: train, fold, convert, csim, rtl, simulate, synthesize, report.
+
+    A stage is skipped when nothing that it depends on has changed. Ends with a table, report.json and report.md;
+    exits with 0 only if Keras, C simulation and RTL agreed with the golden model on every integer.
+    """
+    from flow.pipeline.build import build as run
+    from flow.pipeline.build import check
+    from flow.pipeline.config import make_config
+    from flow.pipeline.reporter import Reporter
+    from flow.pipeline.stages.common import dataset_name
+    from flow.pipeline.summary import show
+
+    options = {
+        "model": model, "bits": bits, "dataset": dataset, "data": data, "board": board, "target_fps": target_fps,
+        "max_cycles": max_cycles, "images": images, "epochs": epochs, "seed": seed, "checkpoint": checkpoint,
+        "folding": folding,
+    }  # fmt: skip
+    chosen = make_config(config, settings or [], options)
+    check(chosen)
+    folder = out or Path("runs") / f"{chosen.model}-{Path(chosen.bits).stem}-{dataset_name(chosen)}"
+    with Reporter() as reporter:
+        built = run(chosen, folder, reporter, first, last)
+        show(built, reporter)

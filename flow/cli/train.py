@@ -1,0 +1,182 @@
+"""`flow train`: make a float start or a quantized network, and its checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from flow.datasets import Dataset
+    from flow.keras_env import keras
+    from flow.training.config import TrainConfig
+    from flow.training.progress import Progress
+    from keras_models.spec import ModelSpec
+
+DEFAULT_OUT = Path("runs/checkpoints")
+
+
+def train(
+    model: Annotated[str, typer.Option(help="Network to train: resnet8, tiny.")] = "resnet8",
+    float_: Annotated[
+        bool, typer.Option("--float", help="Train the float start and teacher, not the quantized network.")
+    ] = False,
+    bits: Annotated[
+        str,
+        typer.Option(help="Bits of weights and activations: 1 to 8, or a YAML file that names every layer."),
+    ] = "4",
+    dataset: Annotated[
+        str, typer.Option(help="cifar10, digits, or auto: CIFAR-10 if it is on this machine, else digits.")
+    ] = "auto",
+    data: Annotated[Path | None, typer.Option(help="Folder with the CIFAR-10 batches, looked into first.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training images.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of initial weights, order and augmentation.")] = 0,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Float checkpoint to start from; if not given, the one in --out or with the project."),
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Float checkpoint whose answers are learned; the start if not given.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the checkpoint, its log, and an unfinished run.")] = DEFAULT_OUT,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another setting of the recipe, such as learning_rate=0.002."),
+    ] = None,
+) -> None:
+    """Train a network and write its checkpoint.
+
+    A quantized network starts from a float network: the given one, else one in --out, else one that
+    comes with the project, else one that is trained first. A run that was stopped goes on after its
+    last whole epoch when the same command is given again. The weights of the last epoch are kept;
+    the test images are reported on and select nothing.
+    """
+    from rich.console import Console
+
+    from flow.bits import BitsSpec
+    from flow.datasets import load
+    from flow.errors import FlowError
+    from flow.training.console import console_progress
+    from keras_models import find_model
+
+    spec = find_model(model)
+    if float_ and (start or teacher):
+        raise FlowError("--start and --teacher are for the quantized network: leave out --float")
+    widths = None if float_ else BitsSpec.parse(spec, bits)
+    _check_writable(out)
+    images = load(dataset, data, spec.input_shape)
+    config = _recipe(spec, images, not float_, epochs, seed, set_ or [])
+    command = _command(model, float_, bits, images.name, config, start, teacher, out, set_ or [])
+    console = Console()
+    with console_progress(console) as progress:
+        progress.on_message(images.source)
+        try:
+            if widths is None:
+                from flow.training.run import train_float
+
+                trained = train_float(spec, images, config, progress, out)
+            else:
+                from flow.training.run import train_quantized
+
+                first = _float_network(spec, images, start, out, seed, progress)
+                guide = _checked_float(teacher, spec, images) if teacher else None
+                trained = train_quantized(spec, widths, images, first, config, progress, out, guide)
+            path = trained.save(command, out)
+        except OSError as error:
+            raise FlowError(f"--out {out}: cannot be written: {error}") from error
+        except KeyboardInterrupt:
+            progress.on_message("stopped; the same command goes on after the last whole epoch")
+            raise typer.Exit(130) from None
+        progress.on_message(f"{trained.accuracy:.2%} on {trained.test_images:,} test images: {path}")
+
+
+def _float_network(
+    spec: ModelSpec, images: Dataset, start: Path | None, out: Path, seed: int, progress: Progress
+) -> keras.Model:
+    from flow.training.run import float_start
+
+    if start is not None:
+        return _checked_float(start, spec, images)
+    return float_start(spec, images, out, progress, seed)
+
+
+def _checked_float(path: Path, spec: ModelSpec, images: Dataset) -> keras.Model:
+    """Loads a float checkpoint of a network that takes the same images."""
+    from flow.errors import FlowError
+    from flow.training.checkpoints import load_checkpoint
+
+    model, meta = load_checkpoint(path)
+    if meta.bits is not None:
+        raise FlowError(f"{path}: holds a quantized network; a float one is needed (`flow train --float`)")
+    if (meta.model, meta.dataset) != (spec.name, images.name):
+        raise FlowError(f"{path}: is {meta.model} on {meta.dataset}, not {spec.name} on {images.name}")
+    return model
+
+
+def _recipe(
+    spec: ModelSpec, images: Dataset, quantized: bool, epochs: int | None, seed: int, settings: list[str]
+) -> TrainConfig:
+    """The default recipe with what was given on the command line."""
+    import yaml
+    from pydantic import ValidationError
+
+    from flow.errors import FlowError, unknown
+    from flow.training.config import TrainConfig, default_config
+
+    fields = default_config(images.name, spec.image_size, quantized).model_dump()
+    fields["seed"] = seed
+    if epochs is not None:
+        fields["epochs"] = epochs
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise FlowError(f"--set {setting}: should be KEY=VALUE, such as learning_rate=0.002")
+        if key not in fields:
+            raise unknown("setting", key, fields)
+        fields[key] = yaml.safe_load(value)
+    try:
+        return TrainConfig.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise FlowError(f"--set {first['loc'][0]}={first['input']}: {first['msg']}") from error
+
+
+def _command(
+    model: str,
+    float_: bool,
+    bits: str,
+    dataset: str,
+    config: TrainConfig,
+    start: Path | None,
+    teacher: Path | None,
+    out: Path,
+    settings: list[str],
+) -> str:
+    """The command that makes the checkpoint again, wherever the data lies."""
+    import shlex
+
+    words = ["flow", "train", "--model", model, *(["--float"] if float_ else ["--bits", bits])]
+    words += ["--dataset", dataset, "--epochs", str(config.epochs), "--seed", str(config.seed)]
+    for option, path in (("--start", start), ("--teacher", teacher)):
+        if path is not None:
+            words += [option, str(path)]
+    for setting in settings:
+        words += ["--set", setting]
+    if out != DEFAULT_OUT:
+        words += ["--out", str(out)]
+    return shlex.join(words)
+
+
+def _check_writable(folder: Path) -> None:
+    """Fails before hours of training, not after."""
+    import tempfile
+
+    from flow.errors import FlowError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise FlowError(f"--out {folder}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,136 @@
+"""A build: the stages in order, each run or skipped, from one to another."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flow import paths
+from flow.errors import FlowError, unknown
+from flow.pipeline.config import BuildConfig, save_config
+from flow.pipeline.reporter import Reporter
+from flow.pipeline.stage import Finished, Stage, Work, finished, run_stage
+from flow.pipeline.stages import STAGES
+
+CONFIG = "config.yaml"
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Built:
+    """The outcome of a build.
+
+    Attributes:
+        folder: of the run.
+        stages: those that are up to date, by name.
+        seconds: of this call.
+    """
+
+    folder: Path
+    stages: dict[str, Finished]
+    seconds: float
+
+
+def stage_number(name: str) -> int:
+    """The position of a stage, from 1; raises FlowError with the nearest name for an unknown one."""
+    names = [stage.name for stage in STAGES]
+    if name not in names:
+        raise unknown("stage", name, names)
+    return names.index(name) + 1
+
+
+def stage_folder(run: Path, name: str) -> Path:
+    """Where a stage's results are in a run."""
+    return run / f"{stage_number(name)}_{name}"
+
+
+def build(config: BuildConfig, folder: Path, reporter: Reporter, first: str | None = None, last: str | None = None) -> Built:
+    """Runs the stages from `first` to `last`.
+
+    Stages before `first` must be up to date already; those from `first` on are run when something changed.
+
+    Raises:
+        FlowError: a user's mistake. CheckFailed: two engines disagree.
+    """
+    start = time.monotonic()
+    begin, end = stage_number(first or STAGES[0].name), stage_number(last or STAGES[-1].name)
+    if begin > end:
+        raise FlowError(f"--from {first} comes after --to {last}")
+    check(config)
+    done: dict[str, Finished] = {}
+
+    def work_of(stage_folder: Path) -> Work:
+        return Work(config, stage_folder, paths.cache(), reporter, dict(done))
+
+    with _locked(folder):
+        save_config(config, folder / CONFIG)
+        for number, stage in enumerate(STAGES[:end], start=1):
+            if number < begin:
+                done[stage.name] = _must_be_done(stage, number, folder, work_of)
+                continue
+            head = f"[{number}/{len(STAGES)}] {stage.name}"
+            reporter.line(head)
+            done[stage.name] = run_stage(stage, number, folder, work_of)
+            state = "unchanged, skipped" if done[stage.name].skipped else f"done in {done[stage.name].seconds:.1f} s"
+            reporter.line(f"{head}: {state}")
+    return Built(folder, done, time.monotonic() - start)
+
+
+def check(config: BuildConfig) -> None:
+    """Finds a user's mistakes that need no work to be found: names, bits, folding and checkpoint files."""
+    from flow.boards import find_board
+    from flow.datasets import DATASETS
+    from flow.pipeline.stages.common import bits_of, model_of
+
+    model_of(config)
+    bits_of(config)
+    find_board(config.board)
+    if config.dataset not in DATASETS:
+        raise unknown("dataset", config.dataset, DATASETS)
+    for option, path in (("--folding", config.folding), ("--checkpoint", config.checkpoint)):
+        if path is not None and not path.is_file():
+            raise FlowError(f"{option} {path}: there is no such file")
+
+
+def _must_be_done(stage: Stage, number: int, folder: Path, work_of) -> Finished:
+    found = finished(stage, number, folder, work_of)
+    if found is None:
+        raise FlowError(f"stage '{stage.name}' in {folder} is missing or out of date: build with --from {stage.name}")
+    return found
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keeps a second build out of the same folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = (folder / LOCK).open("w")
+    except OSError as error:
+        raise FlowError(f"cannot write to the output folder {folder}: {error.strerror}") from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise FlowError(f"another build is running in {folder}") from error
+        yield
+
+
+def load_config(folder: Path) -> BuildConfig:
+    """The configuration of a run."""
+    import yaml
+
+    try:
+        return BuildConfig.model_validate(yaml.safe_load((folder / CONFIG).read_text()))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise FlowError(f"{folder} is not the folder of a build: {' '.join(str(error).split())[:200]}") from error
+
+
+def stage_seconds(done: dict[str, Finished]) -> dict[str, float]:
+    """Seconds that each stage took when it ran."""
+    return {name: round(stage.seconds, 1) for name, stage in done.items()}
+
+

@@ -1,0 +1,104 @@
+"""What a user can choose about a build."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from flow.errors import FlowError, unknown
+from flow.files import write_whole
+
+
+class BuildConfig(BaseModel):
+    """Everything that a build depends on. Every field is an option of `flow build`, a key of `--config`, or both.
+
+    Attributes:
+        model: a name that `flow models` lists.
+        bits: a width for all layers, or a bits.yaml.
+        dataset: auto, cifar10 or digits.
+        data: folder in which the dataset is looked for first.
+        board: a name that `flow models` lists, or a board file.
+        target_fps: frames a second at the board's clock; excludes max_cycles.
+        max_cycles: cycles between frames.
+        images: test images that go through C simulation and RTL.
+        epochs: trains anew, this many epochs, instead of taking a checkpoint.
+        seed: of training and of the benches' random stalls.
+        checkpoint: a trained network of one's own, as `flow train` wrote it.
+        folding: a folding.yaml to build with instead of solving.
+        utilization: share of the board that the solver may fill.
+        bench_frames: frames that the cocotb bench sends with random stalls.
+        route: whether modules are placed and routed for a routed Fmax.
+        route_rows: rows of a matvec, which are copies of one another, that are routed; 0 for all, which takes much longer.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = "resnet8"
+    bits: str = "4"
+    dataset: str = "auto"
+    data: Path | None = None
+    board: str = "pynq-z2"
+    target_fps: float | None = Field(default=None, gt=0)
+    max_cycles: int | None = Field(default=None, gt=0)
+    images: int = Field(default=1000, ge=1)
+    epochs: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)
+    checkpoint: Path | None = None
+    folding: Path | None = None
+    utilization: float = Field(default=0.9, gt=0, le=1)
+    bench_frames: int = Field(default=3, ge=1)
+    route: bool = True
+    route_rows: int = Field(default=2, ge=0)
+
+
+def make_config(file: Path | None, settings: list[str], options: dict[str, Any]) -> BuildConfig:
+    """Merges, later ones winning: defaults, `--config` file, options given on the command line, `--set key=value`.
+
+    Args:
+        file: YAML with keys of `BuildConfig`.
+        settings: "key=value" strings; values are YAML.
+        options: command-line options; None means not given.
+
+    Raises:
+        FlowError: an unknown key (with the nearest right one), or a value out of range.
+    """
+    merged: dict[str, Any] = {}
+    if file is not None:
+        try:
+            loaded = yaml.safe_load(file.read_text())
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise FlowError(f"--config {file}: {' '.join(str(error).split())}") from error
+        if not isinstance(loaded, dict):
+            raise FlowError(f"--config {file}: expected lines such as 'model: resnet8'")
+        merged |= loaded
+    merged |= {key: value for key, value in options.items() if value is not None}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise FlowError(f"--set {setting}: expected key=value")
+        try:
+            merged[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise FlowError(f"--set {setting}: {' '.join(str(error).split())}") from error
+    for key in merged:
+        if key not in BuildConfig.model_fields:
+            raise unknown("setting", str(key), BuildConfig.model_fields)
+    if isinstance(merged.get("bits"), int):
+        merged["bits"] = str(merged["bits"])
+    try:
+        config = BuildConfig.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0])
+        raise FlowError(f"{key}: {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}") from error
+    if config.target_fps is not None and config.max_cycles is not None:
+        raise FlowError("--target-fps and --max-cycles both set the rate: give one of them")
+    return config
+
+
+def save_config(config: BuildConfig, path: Path) -> None:
+    """Writes the configuration as YAML that `--config` reads."""
+    write_whole(path, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))

@@ -1,0 +1,54 @@
+"""convert: the twin through hls4ml, into our IR and into a Vitis HLS project; golden against Keras."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flow import golden, ir
+from flow.boards import find_board
+from flow.errors import CheckFailed
+from flow.files import write_whole
+from flow.paths import hls_templates
+from flow.pipeline.arrays import array_bytes
+from flow.pipeline.config import BuildConfig
+from flow.pipeline.stage import Result, Stage, Work
+from flow.pipeline.stages import fold
+from flow.pipeline.stages.common import code, dataset_of, model_of
+from flow.simulate.compare import compare
+
+GRAPH, GOLDEN, VITIS = "graph.npz", "golden.npy", "vitis"
+
+
+def run(work: Work) -> Result:
+    """Writes the graph, golden's outputs on all test images and the Vitis project."""
+    from flow.hls import convert, vitis_project
+    from flow.twin import load
+
+    config, reporter = work.config, work.reporter
+    twin = load(work.path("fold", fold.TWIN))
+    graph = convert(twin, model_of(config).name)
+    ir.save(graph, work.folder / GRAPH)
+    images = dataset_of(config).x_test
+    expected = golden.run(graph, images, lambda done: reporter.progress("golden", done, len(images)))
+    write_whole(work.folder / GOLDEN, array_bytes(expected))
+    difference = compare(graph.output.inputs[0], expected, np.load(work.path("fold", fold.OUTPUTS)))
+    reporter.line(f"  Keras twin and golden on {len(images):,} images: {difference}")
+    if difference.count:
+        raise CheckFailed(f"Keras twin and golden: {difference}")
+    board = find_board(config.board)
+    vectors = min(config.images, VECTORS)
+    vitis_project(twin, work.folder / VITIS, board, images[:vectors], expected[:vectors])
+    reporter.line(f"  Vitis HLS project for {board.part} with {vectors} test vectors: {work.folder / VITIS}")
+    return Result({"images": len(images), "differing": difference.count}, (GRAPH, GOLDEN))
+
+
+#: test vectors in the Vitis project
+VECTORS = 100
+
+
+def _settings(config: BuildConfig) -> dict:
+    board = find_board(config.board)
+    return {"part": board.part, "clock_mhz": board.clock_mhz, "vectors": min(config.images, VECTORS)}
+
+
+STAGE = Stage("convert", ("fold",), (*code("hls", "ir", "golden", "twin"), hls_templates()), _settings, run)

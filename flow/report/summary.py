@@ -1,0 +1,115 @@
+"""What a report comes to: the rows that the Markdown file and the screen share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flow.report.schema import Report
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+DASH = "-"
+_RESOURCES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "lutram": "LUT as memory"}
+
+
+def amount(value: float | None, digits: int | None = None) -> str:
+    """A number with thousands separated; a dash where there is none."""
+    if value is None:
+        return DASH
+    if digits is None:
+        digits = 0 if float(value).is_integer() else 1
+    return f"{value:,.{digits}f}"
+
+
+def verdict(report: Report) -> str:
+    """One sentence: exact or not, fits or not."""
+    exact = report.exact
+    if report.is_exact:
+        said = f"Keras, C simulation and RTL equal the golden model in every integer of {amount(exact.images)} images"
+    else:
+        named = {"Keras": exact.golden_vs_keras, "C simulation": exact.golden_vs_csim, "RTL": exact.golden_vs_rtl}
+        wrong = [f"{name} differs in {amount(count)} integers" for name, count in named.items() if count]
+        missing = [f"{name} was not compared" for name, count in named.items() if count is None]
+        said = "; ".join(wrong + missing)
+    return f"{said}. {_fit(report)}"
+
+
+def _fit(report: Report) -> str:
+    resources = report.resources
+    if resources.total is None:
+        return "Whether it fits the chip was not measured."
+    excess = resources.total.excess(resources.budget)
+    if not excess:
+        return f"By synthesis it fits {resources.device}."
+    lacks = ", ".join(f"{_RESOURCES[key]} {amount(need)} of {amount(have)}" for key, (need, have) in excess.items())
+    return f"It does not fit {resources.device}: {lacks}."
+
+
+def summary_rows(report: Report) -> list[tuple[str, str]]:
+    """Names and values, the most important first."""
+    accuracy, exact, latency, timing = report.accuracy, report.exact, report.latency, report.timing
+    differing = (exact.golden_vs_keras, exact.golden_vs_csim, exact.golden_vs_rtl)
+    images = (exact.keras_images, exact.csim_images, exact.rtl_images)
+    fps = report.frames_per_second
+    first = latency.first_frame_cycles
+    first_ms = None if first is None else first / latency.clock_mhz / 1e3
+    slowest = report.slowest_module
+    return [
+        ("bits", f"weights {_widths(report.bits.weights)}, activations {_widths(report.bits.activations)}"),
+        ("test images", f"{report.dataset.images:,} ({report.dataset.source})"),
+        ("accuracy, trained", _share(accuracy.trained)),
+        ("accuracy, deployed", _share(accuracy.deployed)),
+        ("accuracy, RTL", f"{_share(accuracy.rtl)} of {amount(exact.rtl_images)} images"),
+        ("differing integers: Keras, C simulation, RTL", ", ".join(map(amount, differing))),
+        ("images compared: Keras, C simulation, RTL", ", ".join(map(amount, images))),
+        ("cycles between frames", amount(latency.interval_cycles)),
+        ("cycles of the first frame", amount(first)),
+        (
+            f"at the target clock of {latency.clock_mhz:g} MHz",
+            f"{amount(fps, 0)} frames a second, {amount(first_ms, 3)} ms for the first",
+        ),
+        ("slowest module, routed on ECP5", f"{amount(timing.fmax_mhz, 1)} MHz" + (f" ({slowest})" if slowest else "")),
+    ]
+
+
+def resource_rows(report: Report) -> list[tuple[str, str, str, str]]:
+    """Name, used, on the chip, share, of each resource."""
+    total, budget = report.resources.total, report.resources.budget
+    rows = []
+    for key, name in _RESOURCES.items():
+        have = getattr(budget, key)
+        used = None if total is None else total.luts_used if key == "lut" else getattr(total, key)
+        share = DASH if used is None or not have else f"{used / have:.1%}"
+        rows.append((name, amount(used), amount(have), share))
+    return rows
+
+
+def closing_table(report: Report) -> Table:
+    """The one table that a build ends with."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False, highlight=False, title=verdict(report))
+    table.title_style, table.title_justify = "bold green" if report.is_exact else "bold red", "left"
+    table.add_column()
+    table.add_column(overflow="fold")
+    for name, value in summary_rows(report):
+        table.add_row(name, value)
+    for name, used, have, share in resource_rows(report):
+        table.add_row(name, f"{used} of {have} ({share})")
+    return table
+
+
+def _share(value: float | None) -> str:
+    return DASH if value is None else f"{value:.2%}"
+
+
+def _widths(bits: dict[str, int]) -> str:
+    """All widths that occur, with the layers that differ from the most frequent one."""
+    if not bits:
+        return DASH
+    widths = list(bits.values())
+    usual = max(sorted(set(widths)), key=widths.count)
+    others = [f"{name} {width}" for name, width in bits.items() if width != usual]
+    return f"{usual}" + (f" (but {', '.join(others)})" if others else "")

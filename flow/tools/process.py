@@ -1,0 +1,96 @@
+"""Running one external program: its own process group, a log file, a time limit, time and memory measured."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flow.errors import FlowError
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a program ended.
+
+    Attributes:
+        status: exit status; negative is the number of the signal that ended it.
+        seconds: wall-clock time.
+        peak_mb: the largest resident set of the program or of one of its children.
+        timed_out: it was ended because it ran past its limit.
+        log: all that it wrote.
+    """
+
+    status: int
+    seconds: float
+    peak_mb: float
+    timed_out: bool
+    log: Path
+
+    def last_lines(self, count: int = 12) -> str:
+        """The end of the log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+
+def run(
+    command: Sequence[str | Path],
+    log: Path,
+    cwd: Path | None = None,
+    timeout_s: float | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Finished:
+    """Runs `command` to its end; whatever happens, none of its processes is left behind.
+
+    Args:
+        command: program and arguments; no shell.
+        log: file for standard output and error together; replaced.
+        cwd: folder to run in.
+        timeout_s: limit on the wall-clock time.
+        environment: variables to add.
+
+    Raises:
+        FlowError: the program cannot be started.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    with log.open("wb") as out:
+        try:
+            child = subprocess.Popen(
+                [str(word) for word in command],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise FlowError(f"cannot start {command[0]}: {error.strerror or error}") from error
+    expired = threading.Event()
+    timer = threading.Timer(timeout_s, lambda: (expired.set(), _end(child.pid))) if timeout_s else None
+    if timer:
+        timer.daemon = True
+        timer.start()
+    try:
+        _, wait_status, usage = os.wait4(child.pid, 0)
+    except BaseException:
+        _end(child.pid)
+        raise
+    finally:
+        if timer:
+            timer.cancel()
+    child.returncode = os.waitstatus_to_exitcode(wait_status)
+    _end(child.pid)
+    return Finished(child.returncode, time.monotonic() - start, usage.ru_maxrss / 1024, expired.is_set(), log)
+
+
+def _end(group: int) -> None:
+    """Kills what is left of a process group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)

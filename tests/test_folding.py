@@ -1,0 +1,142 @@
+"""Foldings: the solver meets its target inside its budget, the file comes back, FIFO depths follow the windows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flow.errors import FlowError
+from flow.folding import Amount, estimate, file, solve
+from flow.folding.schedule import arrivals, fifo_depths
+from flow.folding.solve import candidates, for_cycles
+from flow.folding.steps import backlog, completions, frame_cycles
+from flow.ir import Matvec
+from graphs import residual, resnet8
+
+LOTS = Amount(1e9, 1e9, 1e9, 1e9)
+
+
+@given(st.integers(80, 40_000))
+@settings(max_examples=25, deadline=None)
+def test_the_target_is_met_and_the_folding_is_legal(cycles):
+    graph = residual()
+    folding = for_cycles(graph, cycles)
+    folding.check(graph)
+    assert folding.interval(graph) <= cycles
+
+
+def test_slower_is_never_dearer_by_much():
+    graph = resnet8()
+    luts = [estimate(graph, for_cycles(graph, cycles)).lut for cycles in (4096, 8192, 16384, 65536)]
+    assert luts == sorted(luts, reverse=True)
+
+
+def test_without_a_target_the_fastest_that_fits_is_taken():
+    graph = residual()
+    fastest = solve(graph, LOTS)
+    assert fastest.interval(graph) == candidates(graph)[0] == 73  # 64 pixels, and a row and a pixel to push out
+    tight = estimate(graph, for_cycles(graph, 1024))
+    folding = solve(graph, tight)
+    assert folding.interval(graph) <= 1024
+    assert estimate(graph, folding).fits(tight)
+
+
+def test_what_does_not_fit_says_by_how_much_and_what_would():
+    graph = residual()
+    budget = estimate(graph, for_cycles(graph, 2048))
+    with pytest.raises(FlowError, match=r"73 cycles between frames does not fit .* LUT .* of .*--max-cycles \d+"):
+        solve(graph, budget, max_cycles=73)
+    with pytest.raises(FlowError, match="does not fit, however slow: .* FF"):
+        solve(graph, Amount(10, 10, 10, 10))
+    with pytest.raises(FlowError, match="takes 73 at the least"):
+        solve(graph, LOTS, max_cycles=72)
+
+
+def test_the_file_comes_back(tmp_path):
+    graph = residual()
+    folding = for_cycles(graph, 500).with_fold("s1_conv1", simd=3)
+    file.save(graph, folding, tmp_path / "f.yaml")
+    assert file.load(graph, tmp_path / "f.yaml") == folding
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("simd: 9", "simd: 7", "layer 'conv1': simd 7 does not divide 27; it may be one of 1, 3, 9, 27"),
+        ("pe: 4", "pe: 0", "layer 'conv1': pe: Input should be greater than 0"),
+        ("conv1:", "conv9:", "unknown layer in .*'conv9': did you mean 'conv1'"),
+        ("memory: auto}", "memory: tape}", "layer 'conv1': memory"),
+        ("memory: auto}", "colour: red}", "layer 'conv1': colour: Extra inputs"),
+        ("{pe: 4, simd: 9, memory: auto}", "", "layer 'conv1': entry"),
+    ],
+)
+def test_a_bad_file_is_explained(tmp_path, old, new, message):
+    graph = residual()
+    text = file.dump(graph, for_cycles(graph, 192).with_fold("conv1", lanes=4, simd=9))
+    assert old in text
+    (tmp_path / "f.yaml").write_text(text.replace(old, new, 1))
+    with pytest.raises(FlowError, match=message):
+        file.load(graph, tmp_path / "f.yaml")
+
+
+def test_a_missing_layer_is_named(tmp_path):
+    graph = residual()
+    lines = file.dump(graph, for_cycles(graph, 500)).splitlines()
+    (tmp_path / "f.yaml").write_text("\n".join(line for line in lines if not line.startswith("s1_add")))
+    with pytest.raises(FlowError, match="no entry for layer 's1_add'"):
+        file.load(graph, tmp_path / "f.yaml")
+
+
+@pytest.mark.parametrize("text", [": :", "- 1", "", "\x00"])
+def test_a_file_that_is_no_folding_is_refused(tmp_path, text):
+    (tmp_path / "f.yaml").write_text(text)
+    with pytest.raises(FlowError, match=r"f\.yaml"):
+        file.load(residual(), tmp_path / "f.yaml")
+
+
+def test_streams_that_no_converter_joins_are_refused():
+    graph = residual(filters=(6, 12))
+    folding = for_cycles(graph, 500).with_fold("conv1", lanes=3).with_fold("conv1_relu", lanes=2)
+    with pytest.raises(FlowError, match="one must divide the other"):
+        folding.check(graph)
+
+
+def test_a_window_waits_for_its_last_tap():
+    graph = residual(size=8)
+    needed = arrivals(graph, "image")
+    # top left of a 3x3 window padded by one: one row and two pixels of 8 have arrived
+    assert needed["conv1"][0] == 10
+    assert needed["conv1"][-1] == 64
+    assert arrivals(graph, "conv1_relu_fork")["s1_conv2"][0] == 8 * 2 + 3
+
+
+def test_only_the_shorter_branch_is_stored():
+    graph = resnet8()
+    depths = fifo_depths(graph, for_cycles(graph, 8192))
+    joins = {edge for edge in depths if edge[1].endswith("_add")}
+    assert joins == {("conv1_relu_fork", "s1_add"), ("s2_skip_res", "s2_add"), ("s3_skip_res", "s3_add")}
+    beats = 16 // for_cycles(graph, 8192).folds["s1_add"].lanes
+    # two rows and two pixels of 32 are the least that two 3x3 windows hold back
+    assert depths["conv1_relu_fork", "s1_add"] >= (2 * 33) * beats
+
+
+@given(st.integers(1, 40))
+@settings(deadline=None)
+def test_a_window_s_frame_is_its_steps_or_its_readers(window_cycles):
+    window = residual(size=8).by_name["conv1_window"]
+    steps, total = completions(window, (8, 8, 3))
+    assert (np.diff(steps) > 0).all()
+    assert steps[-1] == total - 1
+    cycles = frame_cycles(window, (8, 8, 3), window_cycles)
+    assert max(total, 64 * window_cycles) <= cycles <= total + 64 * window_cycles
+
+
+def test_a_row_and_a_pixel_wait_while_the_last_windows_are_pushed_out():
+    window = residual(size=8).by_name["conv1_window"]
+    assert backlog(window, (8, 8, 3), 6) in (8, 9)
+
+
+def test_macs_of_resnet8():
+    assert sum(node.macs for node in resnet8().nodes if isinstance(node, Matvec)) == 12_501_632

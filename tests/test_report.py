@@ -1,0 +1,197 @@
+"""The report: nothing missing, nothing made up, everything written."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from rich.console import Console
+
+from flow.errors import FlowError
+from flow.pipeline.stages.report import without_folders
+from flow.report import check, closing_table, load, verdict, write
+from flow.report.readme import results_table, updated
+
+ROOT = Path(__file__).resolve().parent.parent
+CELLS = {"lut": 900.0, "ff": 1500.0, "dsp": 0.0, "bram36": 1.5, "lutram": 44.0, "carry4": 120.0}
+PLAIN = {
+    "model": "tiny",
+    "bits": {"weights": {"stem": 8, "s1_conv1": 4, "s1_conv2": 4}, "activations": {"stem_out": 4}},
+    "dataset": {"name": "digits", "images": 360, "source": "digits: asked for; they come with scikit-learn"},
+    "accuracy": {"trained": 0.95, "deployed": 0.9475, "rtl": 0.94},
+    "exact": {
+        "images": 100,
+        "keras_images": 360,
+        "csim_images": 100,
+        "rtl_images": 100,
+        "golden_vs_keras": 0,
+        "golden_vs_csim": 0,
+        "golden_vs_rtl": 0,
+        "trained_vs_deployed_labels": 1,
+    },
+    "latency": {"first_frame_cycles": 1_234, "interval_cycles": 576, "clock_mhz": 100.0},
+    "resources": {
+        "tool": "Yosys 0.70",
+        "flags": "synth_xilinx -family xc7",
+        "device": "xc7z020clg400-1",
+        "budget": {"lut": 53_200, "ff": 106_400, "dsp": 220, "bram36": 140, "lutram": 17_400},
+        "fits": True,
+        "total": CELLS,
+        "layers": {
+            "stem": {"measured": {**CELLS, "lut": 611}, "estimate": {"lut": 580, "ff": 900, "dsp": 0, "bram36": 1}},
+            "stem_out": {"measured": {**CELLS, "lut": 201}, "estimate": None},
+        },
+    },
+    "timing": {"tool": "nextpnr-ecp5", "fmax_mhz": 121.5, "modules": {"stem": 121.5, "stem_out": 203.0}},
+    "folding": {"stem": {"pe": 4, "simd": 9, "cycles": 576}, "stem_out": {"pe": 1, "simd": 1, "cycles": 512}},
+    "seconds": {"fold": 2.5, "simulate": 7.25},
+    "versions": {"python": "3.11.7"},
+    "not_measured": {
+        "power": "needs a board",
+        "resources.layers.stem_out.estimate": "the cost model has no rule for it",
+    },
+}
+
+
+def changed(path: str, value: object) -> dict:
+    """PLAIN with one key, dots between levels, set to `value`; `...` deletes it."""
+    plain = copy.deepcopy(PLAIN)
+    *outer, last = path.split(".")
+    inner = plain
+    for key in outer:
+        inner = inner[key]
+    if value is ...:
+        del inner[last]
+    else:
+        inner[last] = value
+    return plain
+
+
+def leaves(plain: dict, path: str = "") -> list[str]:
+    """Paths of all keys of the fixed part of the schema."""
+    free = {"bits", "resources.layers", "timing.modules", "folding", "seconds", "versions", "not_measured"}
+    found = []
+    for key, value in plain.items():
+        here = f"{path}.{key}" if path else key
+        found.append(here)
+        if isinstance(value, dict) and here not in free:
+            found += leaves(value, here)
+    return found
+
+
+OPTIONAL = {f"resources.{part}.{key}" for part in ("budget", "total") for key in ("lutram", "carry4")}
+
+
+@pytest.mark.parametrize("path", [path for path in leaves(PLAIN) if path not in OPTIONAL])
+def test_a_missing_key_is_named(path: str):
+    with pytest.raises(ValueError, match=rf"(?m)^{path}: Field required"):
+        check(changed(path, ...))
+
+
+@pytest.mark.parametrize("part", ["", "accuracy", "exact", "latency", "resources", "timing", "resources.total"])
+def test_a_key_too_many_is_named(part: str):
+    path = f"{part}.guess" if part else "guess"
+    with pytest.raises(ValueError, match=rf"{path}: Extra inputs are not permitted"):
+        check(changed(path, 1))
+
+
+@pytest.mark.parametrize("path", ["accuracy.rtl", "latency.interval_cycles", "timing.fmax_mhz", "exact.golden_vs_rtl"])
+def test_a_figure_may_be_missing_only_with_a_reason(path: str):
+    plain = changed(path, None)
+    with pytest.raises(ValueError, match=rf"{path} is null and not_measured does not say why"):
+        check(plain)
+    for said in (path, path.split(".")[0]):
+        plain["not_measured"] = {**PLAIN["not_measured"], said: "the stage was left out"}
+        assert said in check(plain).not_measured
+
+
+def test_fits_follows_from_the_figures():
+    with pytest.raises(ValueError, match=r"fits does not follow"):
+        check(changed("resources.fits", False))
+    tight = changed("resources.budget.lut", 930)
+    with pytest.raises(ValueError, match=r"fits does not follow"):
+        check(tight)
+    tight["resources"]["fits"] = False
+    assert "does not fit xc7z020clg400-1: LUT 944 of 930" in verdict(check(tight))
+
+
+def test_one_differing_integer_is_not_exact():
+    assert check(PLAIN).is_exact
+    for engine in ("keras", "csim", "rtl"):
+        assert not check(changed(f"exact.golden_vs_{engine}", 1)).is_exact
+    report = check(changed("exact.golden_vs_rtl", 7))
+    assert verdict(report).startswith("RTL differs in 7 integers.")
+    plain = changed("exact.golden_vs_rtl", None)
+    plain["not_measured"]["exact.golden_vs_rtl"] = "--to csim"
+    assert not check(plain).is_exact
+    assert verdict(check(plain)).startswith("RTL was not compared.")
+
+
+def test_everything_is_written(tmp_path: Path):
+    report = check(PLAIN)
+    written = write(report, tmp_path)
+    assert sorted(path.name for path in written) == ["cycles.png", "lut.png", "report.json", "report.md", "seconds.png"]
+    assert load(tmp_path / "report.json") == report
+    assert json.loads((tmp_path / "report.json").read_text())["exact"]["golden_vs_rtl"] == 0
+    text = (tmp_path / "report.md").read_text()
+    assert "| cycles between frames | 576 |" in text
+    assert "| stem | 8 | - | 4 | 9 | 576 | 580 | 655 | 1,500 | 0 | 1.5 | 121.5 |" in text
+    assert "| RTL in Verilator | 100 | 0 |" in text
+    assert "* power: needs a board" in text
+    assert "173,611 frames a second" in text
+    for name in ("cycles.png", "lut.png", "seconds.png"):
+        assert f"]({name})" in text
+        pixels = imread(tmp_path / name)
+        assert min(pixels.shape[:2]) > 100
+        assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 10
+
+
+def test_the_same_report_gives_the_same_files(tmp_path: Path):
+    first, second = (write(check(PLAIN), tmp_path / name) for name in "ab")
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_a_report_without_synthesis_is_written_too(tmp_path: Path):
+    plain = copy.deepcopy(PLAIN)
+    plain["resources"] |= {"tool": None, "flags": None, "fits": None, "total": None, "layers": {}}
+    plain["timing"] = {"tool": None, "fmax_mhz": None, "modules": {}}
+    plain["not_measured"] = {"resources": "--to simulate", "timing": "--to simulate"}
+    write(check(plain), tmp_path)
+    assert not (tmp_path / "lut.png").exists()
+    assert "* resources: --to simulate" in (tmp_path / "report.md").read_text()
+
+
+def test_a_file_that_is_no_report_is_named(tmp_path: Path):
+    path = tmp_path / "report.json"
+    path.write_text('{"model": "tiny"}')
+    with pytest.raises(FlowError, match=r"report\.json: not a report: bits: Field required"):
+        load(path)
+
+
+def test_the_closing_table_shows_the_verdict():
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(closing_table(check(PLAIN)))
+    text = console.export_text()
+    assert "equal the golden model in every integer of 100 images" in text
+    assert "944 of 53,200 (1.8%)" in text
+
+
+def test_the_readme_shows_the_recorded_results(tmp_path: Path):
+    write(check(PLAIN), tmp_path / "tiny-4")
+    shown = results_table(tmp_path)
+    assert "| tiny-4 | 94.75% (360) | 0 (360), 0 (100), 0 (100) | 576 | 173,611 at 100 MHz | 944 of 53,200 |" in shown
+    assert results_table(tmp_path / "nothing") == "No build is recorded yet."
+    with pytest.raises(ValueError, match="marks"):
+        updated("# a file without them\n", tmp_path)
+    text = (ROOT / "README.md").read_text()
+    assert updated(text, ROOT / "results") == text, "run python -m flow.report.readme"
+
+
+def test_a_report_says_nothing_of_the_machine():
+    said = "cifar10: found in /home/someone/data/cifar-10-batches-py, all checksums right and/or none"
+    assert without_folders(said) == "cifar10: found in cifar-10-batches-py, all checksums right and/or none"

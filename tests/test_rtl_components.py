@@ -1,0 +1,133 @@
+"""Every component against golden, under cocotb: parameter sets that differ in what the component can do."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import rtl
+
+sys.path.insert(0, str(rtl.ROOT / "testbench"))
+
+SEED = 1
+
+
+def sets(names: str, *rows: tuple[int, ...]) -> list[dict[str, int]]:
+    """Parameter sets as a table."""
+    return [dict(zip(names.split(), row, strict=True)) for row in rows]
+
+
+REGISTERS = sets("WIDTH", (1,), (37,))
+FIFOS = sets("WIDTH DEPTH STYLE", (8, 2, 0), (1, 3, 1), (37, 16, 2), (16, 33, 1))
+CONVERTERS = sets("WIDTH IN_LANES OUT_LANES", (4, 1, 6), (3, 6, 2), (5, 4, 4), (1, 2, 8), (9, 8, 1))
+FORKS = sets("WIDTH OUTPUTS", (8, 2), (3, 3))
+ADDS = sets(
+    "LANES A_WIDTH A_SIGNED B_WIDTH B_SIGNED OUT_WIDTH",
+    (4, 8, 0, 8, 0, 9),
+    (1, 4, 1, 4, 1, 5),
+    (3, 4, 0, 6, 1, 8),
+    (2, 9, 1, 3, 0, 12),
+)
+POOLS = "LANES CHANNELS HEIGHT WIDTH KERNEL_H KERNEL_W IN_WIDTH IN_SIGNED OUT_WIDTH"
+MAX_POOLS = sets(
+    POOLS,
+    (2, 4, 5, 7, 2, 2, 4, 1, 4),
+    (3, 3, 4, 4, 2, 2, 5, 0, 6),
+    (1, 2, 3, 3, 3, 3, 4, 1, 4),
+    (4, 4, 3, 5, 1, 2, 3, 0, 3),
+)
+SUM_POOLS = sets(
+    POOLS,
+    (2, 4, 5, 7, 2, 3, 4, 1, 8),
+    (4, 16, 8, 8, 8, 8, 4, 0, 10),
+    (3, 3, 4, 4, 4, 4, 8, 1, 12),
+    (1, 5, 3, 3, 1, 1, 4, 0, 4),
+)
+WINDOWS = sets(
+    "IN_WIDTH CHANNELS HEIGHT WIDTH KERNEL_H KERNEL_W STRIDE_H STRIDE_W PAD_TOP PAD_LEFT PAD_BOTTOM PAD_RIGHT",
+    (4, 3, 6, 5, 3, 3, 1, 1, 1, 1, 1, 1),  # 'same'
+    (4, 2, 6, 6, 3, 3, 2, 2, 0, 0, 1, 1),  # 'same' with stride 2 on an even image
+    (8, 1, 5, 7, 3, 3, 2, 2, 1, 1, 1, 1),  # and on an odd one
+    (1, 5, 6, 5, 3, 3, 1, 1, 0, 0, 0, 0),  # 'valid'
+    (3, 4, 6, 6, 1, 1, 2, 2, 0, 0, 0, 0),  # the skip connection
+    (4, 3, 4, 3, 1, 1, 1, 1, 0, 0, 0, 0),
+    (5, 1, 8, 7, 5, 5, 1, 1, 2, 2, 2, 2),
+    (2, 2, 7, 9, 5, 3, 3, 2, 2, 0, 1, 1),
+    (4, 1, 3, 2, 5, 3, 1, 1, 2, 1, 2, 1),  # a kernel higher than the image
+    (4, 2, 1, 9, 1, 3, 1, 1, 0, 1, 0, 1),  # one row
+)
+MATVECS = sets(
+    "MW MH PE SIMD IN_WIDTH IN_SIGNED WEIGHT_WIDTH WEIGHT_ODD ACC_WIDTH",
+    (36, 8, 4, 18, 4, 0, 4, 0, 16),
+    (16, 4, 4, 16, 4, 0, 4, 1, 16),
+    (27, 4, 2, 27, 8, 0, 8, 0, 24),  # the first layer
+    (27, 4, 4, 9, 8, 0, 8, 0, 24),
+    (8, 6, 1, 1, 10, 0, 8, 0, 24),  # the dense layer
+    (12, 4, 2, 3, 3, 1, 1, 1, 14),
+    (10, 2, 1, 5, 4, 1, 2, 0, 14),
+    (40, 2, 2, 40, 2, 1, 3, 0, 16),
+    (6, 3, 3, 2, 1, 0, 5, 1, 16),
+    (14, 4, 2, 7, 5, 1, 6, 0, 20),
+    (33, 2, 1, 33, 4, 0, 7, 1, 22),
+    (72, 2, 1, 72, 4, 0, 1, 1, 16),
+    (16, 2, 2, 8, 8, 1, 8, 1, 26),
+)
+THRESHOLDS = sets(
+    "CHANNELS LANES IN_WIDTH IN_SIGNED NUM_THRESHOLDS OUT_WIDTH OFFSET STYLE",
+    (8, 2, 10, 1, 15, 4, 0, 1),
+    (4, 4, 10, 1, 15, 4, 0, 1),
+    (6, 3, 7, 0, 7, 4, -8, 1),
+    (3, 1, 9, 1, 1, 1, 0, 1),
+    (4, 2, 8, 1, 5, 4, -3, 1),
+    (2, 1, 12, 1, 255, 8, 0, 1),
+    (8, 2, 10, 1, 15, 4, 0, 0),
+    (3, 3, 6, 0, 2, 2, -1, 0),
+    (4, 1, 8, 1, 31, 6, -16, 0),
+)
+REQUANTIZES = sets(
+    "CHANNELS LANES IN_WIDTH IN_SIGNED MULT_WIDTH BIAS_WIDTH SHIFT OUT_WIDTH OUT_SIGNED TIES_TO_EVEN",
+    (8, 2, 16, 1, 12, 24, 12, 8, 0, 0),
+    (4, 4, 12, 1, 16, 30, 18, 8, 1, 0),
+    (3, 1, 8, 0, 10, 18, 10, 6, 0, 0),
+    (6, 2, 10, 1, 8, 14, 6, 6, 1, 1),
+    (4, 1, 10, 1, 6, 12, 0, 8, 1, 0),
+)
+INPUTS = sets("LANES WIDTH BEATS_PER_FRAME", (3, 8, 16), (2, 10, 7), (1, 1, 1))
+OUTPUTS = sets("LANES WIDTH SIGNED BEATS_PER_FRAME", (1, 20, 1, 10), (3, 8, 0, 4), (2, 5, 0, 1))
+
+TABLE = {
+    ("stream_register", "test_streams"): REGISTERS,
+    ("stream_fifo", "test_streams"): FIFOS,
+    ("width_converter", "test_streams"): CONVERTERS,
+    ("stream_fork", "test_streams"): FORKS,
+    ("add", "test_add"): ADDS,
+    ("max_pool", "test_pool"): MAX_POOLS,
+    ("sum_pool", "test_pool"): SUM_POOLS,
+    ("window", "test_window"): WINDOWS,
+    ("matvec", "test_matvec"): MATVECS,
+    ("threshold", "test_activation"): THRESHOLDS,
+    ("requantize", "test_activation"): REQUANTIZES,
+    ("axis_input", "test_axis"): INPUTS,
+    ("axis_output", "test_axis"): OUTPUTS,
+}
+CASES = [
+    pytest.param(component, bench, parameters, id=f"{component}-{'-'.join(map(str, parameters.values()))}")
+    for (component, bench), rows in TABLE.items()
+    for parameters in rows
+]
+
+
+@pytest.mark.parametrize("component, bench, parameters", CASES)
+def test_component(component: str, bench: str, parameters: dict[str, int]) -> None:
+    files = {}
+    if component in ("threshold", "requantize"):
+        from activation import memory_file
+
+        parameters = {**parameters, "INIT_FILE": "constants.hex"}
+        files["constants.hex"] = memory_file(component, parameters)
+    rtl.run(component, parameters, bench, SEED, files)
+
+
+def test_every_component_has_a_bench() -> None:
+    inner = {"dot_product", "negated_sum", "negated_tree", "pool", "threshold_parallel", "threshold_search", "rom"}
+    assert {path.stem for path in rtl.VERILOG} - inner == {component for component, _ in TABLE}
