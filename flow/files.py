@@ -1,10 +1,13 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and locks between processes."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +50,26 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise FlowError(f"cannot read {path}: {error}") from error
+
+
+@contextmanager
+def locked(path: Path, held: str | None = None) -> Iterator[None]:
+    """Holds the lock file `path`; the system frees it even when the process is killed.
+
+    Args:
+        held: the message of the error if another process holds it; without one, its end is waited for.
+
+    Raises:
+        FlowError: the lock is held, or the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.open("w")
+    except OSError as error:
+        raise FlowError(f"cannot write {path}: {error.strerror or error}") from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX if held is None else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FlowError(held) from error
+        yield

@@ -18,6 +18,7 @@ import find_libpython
 
 from flow import paths
 from flow.cache import content, digest
+from flow.files import locked
 from flow.tools import process, verilator
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,7 +62,12 @@ def build(component: str, parameters: dict[str, int | str], netlist: Path | None
     ]
     parts = [component, json.dumps(parameters), *flags, verilator.version(), str(libraries)]
     folder = CACHE / f"{component}-{digest([*content(files), *parts])[:20]}"
-    program = folder / "Vtop"
+    with locked(folder.with_suffix(".lock")):
+        return _build(component, files, flags, options, folder)
+
+
+def _build(component: str, files: list[Path], flags: list[str], options: list[str], folder: Path) -> Path:
+    libraries, program = cocotb_config.libs_dir, folder / "Vtop"
     if (folder / "complete").exists() and program.exists():
         return program
     shutil.rmtree(folder, ignore_errors=True)

@@ -22,8 +22,6 @@ from flow.pipeline.config import BuildConfig
 from flow.pipeline.reporter import Reporter
 from keras_models import MODELS
 
-pytestmark = pytest.mark.xdist_group("build")
-
 
 def quiet() -> Reporter:
     return Reporter(Console(file=None, quiet=True))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from flow import paths
 from flow.errors import FlowError, unknown
+from flow.files import locked
 from flow.pipeline.config import BuildConfig, save_config
 from flow.pipeline.reporter import Reporter
 from flow.pipeline.stage import Finished, Stage, Work, finished, run_stage
@@ -66,7 +64,7 @@ def build(config: BuildConfig, folder: Path, reporter: Reporter, first: str | No
     def work_of(stage_folder: Path) -> Work:
         return Work(config, stage_folder, paths.cache(), reporter, dict(done))
 
-    with _locked(folder):
+    with locked(folder / LOCK, held=f"another build is running in {folder}"):
         save_config(config, folder / CONFIG)
         for number, stage in enumerate(STAGES[:end], start=1):
             if number < begin:
@@ -103,22 +101,6 @@ def _must_be_done(stage: Stage, number: int, folder: Path, work_of) -> Finished:
     return found
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keeps a second build out of the same folder."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = (folder / LOCK).open("w")
-    except OSError as error:
-        raise FlowError(f"cannot write to the output folder {folder}: {error.strerror}") from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise FlowError(f"another build is running in {folder}") from error
-        yield
-
-
 def load_config(folder: Path) -> BuildConfig:
     """The configuration of a run."""
     import yaml
@@ -132,5 +114,3 @@ def load_config(folder: Path) -> BuildConfig:
 def stage_seconds(done: dict[str, Finished]) -> dict[str, float]:
     """Seconds that each stage took when it ran."""
     return {name: round(stage.seconds, 1) for name, stage in done.items()}
-
-

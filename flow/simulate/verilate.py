@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flow.errors import CheckFailed
-from flow.files import write_whole
+from flow.files import locked, write_whole
 from flow.tools import process, verilator
 
 #: modules that keep a function of their own instead of being copied into every place: a third of the code to compile
@@ -37,18 +37,19 @@ def verilate(folder: Path, settings: str, prepare: Callable[[], None], arguments
         CheckFailed: Verilator or the compiler refuses the design; with the end of the log.
     """
     program, stamp = folder / "Vtop", folder / STAMP
-    if stamp.exists() and program.exists():
-        if stamp.read_text() == _sha256(program):
-            return program
-        _log.warning("%s is damaged: not used, built again", program)
-    shutil.rmtree(folder, ignore_errors=True)
-    write_whole(folder / "settings.vlt", f"`verilator_config\n{NO_INLINE}{settings}")
-    prepare()
-    command = [verilator.program(), *COMMON, "-Mdir", folder, folder / "settings.vlt", *arguments]
-    done = process.run(command, folder / "build.log", cwd, TIMEOUT_S, verilator.environment())
-    if done.status:
-        raise CheckFailed(f"the simulator does not build (log: {done.log}):\n{done.last_lines()}")
-    write_whole(stamp, _sha256(program))
+    with locked(folder.with_suffix(".lock")):  # a second process waits and takes what the first one built
+        if stamp.exists() and program.exists():
+            if stamp.read_text() == _sha256(program):
+                return program
+            _log.warning("%s is damaged: not used, built again", program)
+        shutil.rmtree(folder, ignore_errors=True)
+        write_whole(folder / "settings.vlt", f"`verilator_config\n{NO_INLINE}{settings}")
+        prepare()
+        command = [verilator.program(), *COMMON, "-Mdir", folder, folder / "settings.vlt", *arguments]
+        done = process.run(command, folder / "build.log", cwd, TIMEOUT_S, verilator.environment())
+        if done.status:
+            raise CheckFailed(f"the simulator does not build (log: {done.log}):\n{done.last_lines()}")
+        write_whole(stamp, _sha256(program))
     return program
 
 
