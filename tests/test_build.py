@@ -170,7 +170,7 @@ def test_an_off_by_one_in_a_verilog_module_stops_the_build(copy, config, tmp_pat
 
 
 def test_an_off_by_one_in_the_hls_template_stops_the_build(copy, config, tmp_path, monkeypatch):
-    folder = _patched(paths.hls_templates(), tmp_path / "hls", "threshold.h", "x >= t)", "x > t)")
+    folder = _patched(paths.hls_templates(), tmp_path / "hls", "threshold.h", "CONFIG_T::offset)", "CONFIG_T::offset + 1)")
     _use(monkeypatch, "hls_templates", folder)
     for stage in ("convert", "csim"):
         (stage_folder(copy, stage) / "done.json").unlink()
@@ -187,11 +187,15 @@ def test_a_network_that_does_not_fit_says_by_how_much(copy, config, tmp_path):
 
 
 def test_an_edited_folding_is_built(copy, config, tmp_path):
-    text = (stage_folder(copy, "rtl") / "folding.yaml").read_text()
-    (tmp_path / "mine.yaml").write_text(text.replace("style: binary", "style: parallel"))
+    folding = yaml.safe_load((stage_folder(copy, "rtl") / "folding.yaml").read_text())
+    styles = [entry for entry in folding.values() if "style" in entry]
+    assert styles
+    for entry in styles:
+        entry["style"] = "parallel" if entry["style"] == "binary" else "binary"
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(folding))
     built = build(config.model_copy(update={"folding": tmp_path / "mine.yaml"}), copy, quiet(), last="rtl")
     assert not built.stages["rtl"].skipped
-    assert (built.stages["rtl"].folder / "folding.yaml").read_text() == (tmp_path / "mine.yaml").read_text()
+    assert yaml.safe_load((built.stages["rtl"].folder / "folding.yaml").read_text()) == folding
 
 
 def test_outputs_are_compared_per_image(complete):

@@ -37,7 +37,9 @@ def test_weights(nf: int, pe: int, sf: int, simd: int, bits: int, odd: bool, see
     assert len(found) == nf * sf
     for row, column in np.ndindex(weights.shape):
         word = found[row // pe * sf + column // simd]
-        code = field(word, row % pe * simd + column % simd, bits, signed=not odd)
+        low = row % pe * bits * simd + column % simd
+        code = sum((word >> low + plane * simd & 1) << plane for plane in range(bits))
+        code = field(code, 0, bits, signed=not odd)
         assert (2 * code - (2**bits - 1) if odd else code) == weights[row, column]
 
 

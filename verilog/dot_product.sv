@@ -5,15 +5,17 @@
 //           WEIGHT_ODD 1: code k means 2k - (2^WEIGHT_WIDTH - 1), so that product is
 //           2 * (sum of activation[i] * k[i]) - (2^WEIGHT_WIDTH - 1) * (sum of activation[i]); the caller,
 //           who needs the second part once for all rows, gives it less 2 as `correction`.
-// Beats:    activation i and weight i in lane i; pair_sums[j] = activation[2j] + activation[2j+1].
+// Beats:    weights by bit planes: bit p of weight i at index p*SIMD + i.
+//           choices: for pair j the numbers {a0 + a1, a1, a0, 0} at index 4j to 4j + 3, 0 lowest, where a0 and a1
+//           are activations 2j and 2j+1; a1 is 0 where there is none.
 // Rate:     one product per cycle in which enable is high.
 // Latency:  2 cycles; 1 more with more than 6 lanes, 1 more with more than 30, 1 more with weights over 4 bits,
 //           1 more with WEIGHT_ODD. correction is taken one cycle before the product comes out.
 // Reset:    none: there is no state but the pipeline.
 //
-// Weights are taken by bit planes. Within a plane, a pair of weight bits chooses one of {0, a0, a1, a0 + a1},
-// whose sum was made once for all rows and planes. A bit of the choice is a function of five signals, which
-// fits the look-up table in front of a carry chain together with the running sum: one table per bit and pair.
+// Within a plane, a pair of weight bits chooses one of {0, a0, a1, a0 + a1}, whose sum was made once for all rows
+// and planes. A bit of the choice is a function of five signals, which fits the look-up table in front of a carry
+// chain together with the running sum: one table per bit and pair.
 // Sums run as one's complements (see negated_sum). CHAIN pairs make a pipeline stage.
 module dot_product #(
     parameter int unsigned SIMD         = 16,  // lanes
@@ -24,14 +26,14 @@ module dot_product #(
 ) (
     input  logic                                                   clk,
     input  logic                                                   enable,
-    input  logic [                              SIMD*IN_WIDTH-1:0] activations,
-    input  logic [              ((SIMD + 1) / 2)*(IN_WIDTH+1)-1:0] pair_sums,
+    input  logic [     4*((SIMD + 1) / 2)*2**$clog2(IN_WIDTH+1)-1:0] choices,
     input  logic [                          SIMD*WEIGHT_WIDTH-1:0] weights,
     input  logic [IN_WIDTH+$clog2(SIMD)+WEIGHT_WIDTH+WEIGHT_ODD-1:0] correction,
     output logic [IN_WIDTH+$clog2(SIMD)+WEIGHT_WIDTH+WEIGHT_ODD-1:0] product
 );
   localparam int unsigned CHAIN = 3;  // pairs of a stage
   localparam int unsigned MERGE = 4;  // planes of a stage
+  localparam int unsigned STRIDE = 2 ** $clog2(IN_WIDTH + 1);  // of choices
   localparam int unsigned PAIRS = (SIMD + 1) / 2;
   localparam int unsigned GROUPS = (PAIRS + CHAIN - 1) / CHAIN;
   localparam int unsigned GROUP_WIDTH = IN_WIDTH + $clog2(2 * CHAIN);
@@ -50,17 +52,15 @@ module dot_product #(
         localparam int unsigned J = g * CHAIN + k;
         localparam int unsigned BITS = IN_WIDTH + $clog2(2 * k + 2);  // of the sum so far
         logic [IN_WIDTH:0] choice;
-        logic [IN_WIDTH:0] a0;
-        assign a0 = {IN_SIGNED != 0 && activations[(2*J+1)*IN_WIDTH-1], activations[2*J*IN_WIDTH+:IN_WIDTH]};
+        logic [1:0] chosen;
         if (2 * J + 1 < SIMD) begin : gen_two
-          logic [IN_WIDTH:0] a1;
-          assign a1 = {IN_SIGNED != 0 && activations[(2*J+2)*IN_WIDTH-1], activations[(2*J+1)*IN_WIDTH+:IN_WIDTH]};
-          assign choice = weights[(2*J+1)*WEIGHT_WIDTH+p]
-                          ? (weights[2*J*WEIGHT_WIDTH+p] ? pair_sums[J*(IN_WIDTH+1)+:IN_WIDTH+1] : a1)
-                          : (weights[2*J*WEIGHT_WIDTH+p] ? a0 : '0);
+          assign chosen = weights[p*SIMD+2*J+:2];
         end else begin : gen_one
-          assign choice = weights[2*J*WEIGHT_WIDTH+p] ? a0 : '0;
+          assign chosen = {1'b0, weights[p*SIMD+2*J]};
         end
+        logic [4*STRIDE-1:0] four;
+        assign four   = choices[4*J*STRIDE+:4*STRIDE];
+        assign choice = four[{chosen, {$clog2(STRIDE){1'b0}}}+:IN_WIDTH+1];
         logic [GROUP_WIDTH-1:0] extended;
         logic [       BITS-1:0] negated;
         assign extended = {{GROUP_WIDTH - IN_WIDTH - 1{IN_SIGNED != 0 && choice[IN_WIDTH]}}, choice};

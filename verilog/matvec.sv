@@ -5,8 +5,8 @@
 //           always so for 1 bit (-1, +1).
 // Beats:    in: the whole vector, element 0 in the low bits; the sender holds it until its last use.
 //           out: beat nf carries the accumulators n = nf*PE + pe, pe in the low bits first.
-// Weights:  come from a memory outside: word nf*(MW/SIMD) + sf, in it weight[nf*PE + pe, sf*SIMD + i] at
-//           index pe*SIMD + i. The memory answers weight_addr one cycle later, when memory_enable is high, and
+// Weights:  come from a memory outside: word nf*(MW/SIMD) + sf, in it, by bit planes, bit p of
+//           weight[nf*PE + pe, sf*SIMD + i] at index (pe*WEIGHT_WIDTH + p)*SIMD + i. The memory answers weight_addr one cycle later, when memory_enable is high, and
 //           else holds; see rom. Biases likewise: word nf, bias[nf*PE + pe] at index pe.
 // Rate:     (MW/SIMD)*(MH/PE) cycles a vector, no bubble between vectors.
 // Latency:  MW/SIMD + 4 cycles from a vector's arrival to its first beat; 1 more with more than 6 lanes, 1 more
@@ -60,6 +60,7 @@ module matvec #(
   localparam int unsigned WORD_WIDTH = SF * NF > 1 ? $clog2(SF * NF) : 1;
   localparam int unsigned PAIRS = (SIMD + 1) / 2;
   localparam int unsigned SUM_WIDTH = IN_WIDTH + 1;
+  localparam int unsigned STRIDE = 2 ** $clog2(SUM_WIDTH);
   localparam int unsigned PRODUCT_WIDTH = IN_WIDTH + $clog2(SIMD) + WEIGHT_WIDTH + WEIGHT_ODD;
   // Cycles from an address to its product: select, pair sums, and the stages of dot_product.
   localparam int unsigned PLANE_STAGES = 2 + (SIMD > 6 ? 1 : 0) + (SIMD > 30 ? 1 : 0);
@@ -117,7 +118,7 @@ module matvec #(
   logic [PE*SIMD*WEIGHT_WIDTH-1:0] weights;
   logic [           SIMD*IN_WIDTH-1:0] selected;
   logic [           SIMD*IN_WIDTH-1:0] activations;
-  logic [         PAIRS*SUM_WIDTH-1:0] pair_sums;
+  logic [          4*PAIRS*STRIDE-1:0] choices;  // see dot_product
 
   always_ff @(posedge clk) begin
     if (advance) begin
@@ -128,14 +129,19 @@ module matvec #(
   end
 
   for (genvar j = 0; j < PAIRS; j++) begin : gen_pair
-    logic [SUM_WIDTH-1:0] a0, a1;
-    assign a0 = {IN_SIGNED != 0 && selected[(2*j+1)*IN_WIDTH-1], selected[2*j*IN_WIDTH+:IN_WIDTH]};
+    logic [SUM_WIDTH-1:0] a0, a1, sum;
+    assign a0 = {IN_SIGNED != 0 && activations[(2*j+1)*IN_WIDTH-1], activations[2*j*IN_WIDTH+:IN_WIDTH]};
     if (2 * j + 1 < SIMD) begin : gen_two
-      assign a1 = {IN_SIGNED != 0 && selected[(2*j+2)*IN_WIDTH-1], selected[(2*j+1)*IN_WIDTH+:IN_WIDTH]};
+      logic [SUM_WIDTH-1:0] s0, s1;
+      assign s0 = {IN_SIGNED != 0 && selected[(2*j+1)*IN_WIDTH-1], selected[2*j*IN_WIDTH+:IN_WIDTH]};
+      assign s1 = {IN_SIGNED != 0 && selected[(2*j+2)*IN_WIDTH-1], selected[(2*j+1)*IN_WIDTH+:IN_WIDTH]};
+      assign a1 = {IN_SIGNED != 0 && activations[(2*j+2)*IN_WIDTH-1], activations[(2*j+1)*IN_WIDTH+:IN_WIDTH]};
+      always_ff @(posedge clk) if (advance) sum <= s0 + s1;
     end else begin : gen_one
-      assign a1 = '0;
+      assign a1  = '0;
+      assign sum = a0;
     end
-    always_ff @(posedge clk) if (advance) pair_sums[j*SUM_WIDTH+:SUM_WIDTH] <= a0 + a1;
+    assign choices[4*j*STRIDE+:4*STRIDE] = {STRIDE'(sum), STRIDE'(a1), STRIDE'(a0), STRIDE'(0)};
   end
 
   // With WEIGHT_ODD, what all rows subtract: (2^WEIGHT_WIDTH - 1) * (sum of activations) + 2.
@@ -158,8 +164,7 @@ module matvec #(
     ) u_sum (
         .clk        (clk),
         .enable     (advance),
-        .activations(activations),
-        .pair_sums  (pair_sums),
+        .choices    (choices),
         .weights    (ones),
         .correction (zero),
         .product    (minus_sum)
@@ -187,8 +192,7 @@ module matvec #(
     ) u_row (
         .clk        (clk),
         .enable     (advance),
-        .activations(activations),
-        .pair_sums  (pair_sums),
+        .choices    (choices),
         .weights    (weights[pe*SIMD*WEIGHT_WIDTH+:SIMD*WEIGHT_WIDTH]),
         .correction (correction),
         .product    (product)

@@ -56,9 +56,10 @@ def weight_codes(weights: np.ndarray, width_bits: int, odd: bool) -> np.ndarray:
 
 
 def pack_weights(weights: np.ndarray, pe: int, simd: int, width_bits: int, odd: bool = False) -> str:
-    """The weight memory of a `matvec`.
+    """The weight memory of a `matvec`, by bit planes.
 
-    Word nf * (MW / SIMD) + sf holds weight [nf * PE + p, sf * SIMD + i] in field p * SIMD + i.
+    Bit (r * width_bits + p) * SIMD + i of word nf * (MW / SIMD) + sf is bit p of the code of weight
+    [nf * PE + r, sf * SIMD + i].
 
     Args:
         weights: int64 (MH, MW).
@@ -68,8 +69,8 @@ def pack_weights(weights: np.ndarray, pe: int, simd: int, width_bits: int, odd: 
     """
     rows, columns = weights.shape
     codes = weight_codes(weights, width_bits, odd).reshape(rows // pe, pe, columns // simd, simd)
-    words = codes.transpose(0, 2, 1, 3).reshape(-1, pe * simd)
-    return text((word(fields, width_bits) for fields in words.tolist()), pe * simd * width_bits)
+    planes = codes.transpose(0, 2, 1, 3)[:, :, :, None, :] >> np.arange(width_bits)[:, None] & 1
+    return text((word(bits, 1) for bits in planes.reshape(-1, pe * width_bits * simd).tolist()), pe * width_bits * simd)
 
 
 def pack_bias(bias: np.ndarray, pe: int, width_bits: int) -> str:
