@@ -35,7 +35,10 @@ def bench(dut) -> Bench:
 
 @cocotb.test()
 async def full_rate(dut):
-    latency = 1 + P["NUM_THRESHOLDS"].bit_length() if COMPONENT == "threshold" and P["STYLE"] == 1 else 4
+    if COMPONENT == "threshold":
+        latency = 1 + P["NUM_THRESHOLDS"].bit_length() if P["STYLE"] == 1 else 4
+    else:
+        latency = 5 if min(P["IN_WIDTH"] + 1 - P["IN_SIGNED"], P["MULT_WIDTH"]) > 18 else 4
     await steady(bench(dut), interval=P["CHANNELS"] // P["LANES"], latency=latency)
 
 

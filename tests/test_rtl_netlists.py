@@ -23,6 +23,8 @@ CASES = [
     ("threshold", 6),
     ("requantize", 0),
     ("requantize", 3),
+    ("requantize", 5),
+    ("requantize", 6),
     ("stream_fifo", 1),
 ]
 

@@ -5,7 +5,8 @@
 //           with half a place in B is a tie, the lowest bit is cleared first (rounding half to even).
 // Beats:    beat g carries the channels g*LANES + lane; LANES channels in, LANES results out.
 // Rate:     one beat per cycle.
-// Latency:  4 cycles: read, multiply, add, shift and saturate.
+// Latency:  4 cycles: read, multiply, add, shift and saturate; 1 more with x and M both over 18 bits, the narrower
+//           operand of a DSP, where the product is put together from two.
 // Reset:    the next beat is channel group 0.
 // File:     hexadecimal words for $readmemh, made by flow.rtl.memory.pack_requantize. Word g has, for lane l
 //           of channel g*LANES + l, {..., lane 1, lane 0}, lane = {B, M} in two's complement.
@@ -46,24 +47,27 @@ module requantize #(
   // Wide enough for the shifted sum and for the limits of the output.
   localparam int unsigned WIDE = SHIFT + OUT_WIDTH + 2 > SUM_WIDTH ? SHIFT + OUT_WIDTH + 2 : SUM_WIDTH;
   localparam int unsigned LANE_WIDTH = MULT_WIDTH + BIAS_WIDTH;
+  localparam int unsigned LOW_WIDTH = 17;  // bits of M in the low product
+  localparam bit SPLIT = X_WIDTH > LOW_WIDTH + 1 && MULT_WIDTH > LOW_WIDTH + 1;
+  localparam int unsigned STAGES = SPLIT ? 5 : 4;
   localparam int unsigned GROUPS = CHANNELS / LANES;
   localparam int unsigned GROUP_WIDTH = GROUPS > 1 ? $clog2(GROUPS) : 1;
 
   logic                        advance;
   logic [     GROUP_WIDTH-1:0] group;
-  logic [                 3:0] valid;
+  logic [          STAGES-1:0] valid;
   logic [LANES*LANE_WIDTH-1:0] word;
 
   assign advance       = !m_axis_tvalid || m_axis_tready;
   assign s_axis_tready = advance;
-  assign m_axis_tvalid = valid[3];
+  assign m_axis_tvalid = valid[STAGES-1];
 
   always_ff @(posedge clk) begin
     if (rst) begin
       group <= '0;
       valid <= '0;
     end else if (advance) begin
-      valid <= {valid[2:0], s_axis_tvalid};
+      valid <= STAGES'({valid, s_axis_tvalid});
       if (s_axis_tvalid) group <= (group == GROUP_WIDTH'(GROUPS - 1)) ? '0 : group + 1'b1;
     end
   end
@@ -107,10 +111,35 @@ module requantize #(
 
     always_ff @(posedge clk) begin
       if (advance) begin
-        x       <= extended[X_WIDTH-1:0];
-        product <= x * mult;
-        bias    <= word[l*LANE_WIDTH+MULT_WIDTH+:BIAS_WIDTH];
-        sum     <= SUM_WIDTH'(product) + SUM_WIDTH'(bias);
+        x   <= extended[X_WIDTH-1:0];
+        sum <= SUM_WIDTH'(product) + SUM_WIDTH'(bias);
+      end
+    end
+
+    if (SPLIT) begin : gen_split
+      localparam int unsigned HIGH_WIDTH = MULT_WIDTH - LOW_WIDTH;
+      logic signed [            LOW_WIDTH:0] mult_low;  // not negative
+      logic signed [         HIGH_WIDTH-1:0] mult_high;
+      logic signed [    X_WIDTH+LOW_WIDTH:0] low;
+      logic signed [ X_WIDTH+HIGH_WIDTH-1:0] high;
+      logic signed [         BIAS_WIDTH-1:0] held;
+      assign mult_low  = {1'b0, mult[LOW_WIDTH-1:0]};
+      assign mult_high = mult[MULT_WIDTH-1:LOW_WIDTH];
+      always_ff @(posedge clk) begin
+        if (advance) begin
+          low     <= x * mult_low;
+          high    <= x * mult_high;
+          held    <= word[l*LANE_WIDTH+MULT_WIDTH+:BIAS_WIDTH];
+          product <= {high + (X_WIDTH + HIGH_WIDTH)'(low >>> LOW_WIDTH), low[LOW_WIDTH-1:0]};
+          bias    <= held;
+        end
+      end
+    end else begin : gen_whole
+      always_ff @(posedge clk) begin
+        if (advance) begin
+          product <= x * mult;
+          bias    <= word[l*LANE_WIDTH+MULT_WIDTH+:BIAS_WIDTH];
+        end
       end
     end
 
