@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, fields
 
 
+#: share of the board that a folding may fill, in LUTs as Yosys counts them: one a function, where the chip can put two
+#: small functions into one
+UTILIZATION = 0.95
+
+
 @dataclass(frozen=True)
 class Amount:
     """LUTs, flip-flops, DSP blocks and 36-kbit block RAMs (halves are 18-kbit ones)."""

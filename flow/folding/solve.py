@@ -33,9 +33,19 @@ def _cheapest(graph: Graph, node: Matvec, cycles: int) -> Fold:
     return min((fold for needed, fold in _matvec_options(graph, node) if needed <= cycles), key=weight)
 
 
+#: a unit between two matrix-vector layers is done this much earlier than they are: as slow as the slowest of them, it
+#: could not make up for a pause, and few lanes more cost little
+SLACK = 15 / 16
+
+
 def _lanes(graph: Graph, folding: Folding, node: Node, cycles: int) -> Fold:
-    """The fewest lanes that pass the node's elements in `cycles` and match its sources' lanes by a whole factor."""
+    """The fewest lanes that pass the node's elements in `cycles`, with slack where lanes are left for it.
+
+    They match the sources' lanes by a whole factor.
+    """
     source = graph.sources(node)[0]
+    if source.positions <= cycles * SLACK:
+        cycles = int(cycles * SLACK)
     given = [folding.output_lanes(graph, graph.by_name[name]) for name in node.inputs]
     for lanes in divisors(node.output.channels):
         matched = all(g % lanes == 0 or lanes % g == 0 for g in given)

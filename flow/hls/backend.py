@@ -17,10 +17,6 @@ from flow.hls.plugin import NAME
 _CPP_FLOWS = ("vivado:specific_types", "vivado:apply_templates")
 
 
-#: how much of the chip the folding may fill
-UTILIZATION = 0.9
-
-
 class NoWriter(Writer):
     """hls4ml wants a writer of every backend's name; `FlowRTLBackend.write` does the writing."""
 
@@ -66,6 +62,7 @@ class FlowRTLBackend(VivadoBackend):
         """Writes `network.npz` (the IR), `folding.yaml` and the folder `verilog` into the output folder."""
         from flow.boards import find_board
         from flow.folding import Amount, file, solve
+        from flow.folding.budget import UTILIZATION
         from flow.ir import save
         from flow.rtl import write
 

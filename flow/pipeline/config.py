@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flow.errors import FlowError, unknown
 from flow.files import write_whole
+from flow.folding.budget import UTILIZATION
 
 
 class BuildConfig(BaseModel):
@@ -48,7 +49,7 @@ class BuildConfig(BaseModel):
     seed: int = Field(default=0, ge=0)
     checkpoint: Path | None = None
     folding: Path | None = None
-    utilization: float = Field(default=0.9, gt=0, le=1)
+    utilization: float = Field(default=UTILIZATION, gt=0, le=1)
     bench_frames: int = Field(default=3, ge=1)
     route: bool = True
     route_rows: int = Field(default=2, ge=0)
