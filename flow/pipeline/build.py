@@ -89,6 +89,8 @@ def check(config: BuildConfig) -> None:
     find_board(config.board)
     if config.dataset not in DATASETS:
         raise unknown("dataset", config.dataset, DATASETS)
+    if config.data is not None and not config.data.is_dir():
+        raise FlowError(f"--data {config.data}: there is no such folder")
     for option, path in (("--folding", config.folding), ("--checkpoint", config.checkpoint)):
         if path is not None and not path.is_file():
             raise FlowError(f"{option} {path}: there is no such file")
