@@ -1,0 +1,50 @@
+"""Proofs that take long: `make long-test`. The first needs CIFAR-10 and says so where it is not there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+from flow.bits import BitsSpec
+from flow.datasets import load
+from flow.errors import FlowError
+from flow.pipeline.build import build, stage_folder
+from flow.pipeline.config import BuildConfig
+from flow.pipeline.reporter import Reporter
+from keras_models import MODELS
+
+pytestmark = pytest.mark.long
+
+
+def reported(config: BuildConfig, folder: Path) -> dict:
+    build(config, folder, Reporter(Console(quiet=True)))
+    return json.loads((stage_folder(folder, "report") / "report.json").read_text())
+
+
+def test_every_test_image_through_c_simulation_and_rtl(tmp_path):
+    """The shipped ResNet-8 on all 10,000 CIFAR-10 test images, every row of every layer routed."""
+    try:
+        load("cifar10", download=False)
+    except FlowError as error:
+        pytest.skip(f"not run: {error}")
+    report = reported(BuildConfig(dataset="cifar10", images=10_000, route_rows=0), tmp_path / "run")
+    exact = report["exact"]
+    assert exact["images"] == exact["keras_images"] == 10_000
+    assert exact["golden_vs_keras"] == exact["golden_vs_csim"] == exact["golden_vs_rtl"] == 0
+    assert report["timing"]["fmax_mhz"] >= 100
+    assert report["accuracy"]["rtl"] == report["accuracy"]["deployed"] >= 0.86
+
+
+def test_resnet8_of_mixed_widths_on_the_digits(tmp_path):
+    """Every width from 1 to 8 somewhere among weights and activations."""
+    bits = BitsSpec.uniform(MODELS["resnet8"], 4).model_dump()
+    for group, widths in (("weights", (8, 1, 2, 3, 5, 6, 7, 4, 2, 8)), ("activations", (8, 5, 1, 8, 3, 2, 6, 7, 4, 3, 8, 8, 4))):
+        bits[group] = dict(zip(bits[group], widths, strict=True))
+    (tmp_path / "bits.yaml").write_text(yaml.safe_dump(bits))
+    config = BuildConfig(bits=str(tmp_path / "bits.yaml"), dataset="digits", epochs=2, max_cycles=70_000, route=False)
+    exact = reported(config, tmp_path / "run")["exact"]
+    assert exact["golden_vs_keras"] == exact["golden_vs_csim"] == exact["golden_vs_rtl"] == 0
