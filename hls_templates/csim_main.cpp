@@ -1,8 +1,8 @@
-// C simulation of an hls4ml io_stream project on raw integers: uint8 images in, int64 logits out.
+// C simulation of an hls4ml io_stream project on raw integers: int32 input codes in, int64 logits out.
 //
 //   csim <images> <outputs>
 //
-// <images>: FLOW_ELEMENTS bytes an image, (row, column, channel), no header.
+// <images>: FLOW_ELEMENTS little-endian int32 an image, (row, column, channel), no header.
 // <outputs>: FLOW_OUTPUTS little-endian int64 an image, on the grid of FLOW_OUTPUT_FRACTION_BITS; written image by image.
 //
 // The project's own test bench goes through decimal text and float, which cannot be compared bit by bit.
@@ -32,14 +32,14 @@ int main(int argc, char **argv) {
         std::fprintf(stderr, "cannot open %s\n", images ? argv[2] : argv[1]);
         return 2;
     }
-    static uint8_t pixels[FLOW_ELEMENTS];
-    for (unsigned long done = 0; std::fread(pixels, 1, FLOW_ELEMENTS, images) == FLOW_ELEMENTS; done++) {
+    static int32_t codes[FLOW_ELEMENTS];
+    for (unsigned long done = 0; std::fread(codes, sizeof codes[0], FLOW_ELEMENTS, images) == FLOW_ELEMENTS; done++) {
         hls::stream<input_t> in("in");
         hls::stream<result_t> out("out");
         for (unsigned i = 0; i < FLOW_ELEMENTS; i += input_t::size) {
             input_t pack;
             for (unsigned j = 0; j < input_t::size; j++)
-                pack[j] = nnet::from_code<input_t::value_type>(ap_uint<8>(pixels[i + j]));
+                pack[j] = nnet::from_code<input_t::value_type>(ap_int<32>(codes[i + j]));
             in.write(pack);
         }
         FLOW_TOP(in, out);

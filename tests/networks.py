@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from flow.bits import BitsSpec
@@ -9,6 +11,8 @@ from flow.keras_env import keras, qkeras
 from keras_models import MODELS
 
 TINY = MODELS["tiny"]
+#: compiled simulations, kept between runs
+CACHE = Path(__file__).resolve().parent.parent / "build" / "networks"
 
 
 def random_images(count: int, shape: tuple[int, ...] = TINY.input_shape, seed: int = 3) -> np.ndarray:

@@ -125,7 +125,7 @@ def test_what_the_compiler_says_is_shown(stub):
 
 def test_wrong_images_and_folders_are_refused(mixed, tmp_path):
     project, _ = mixed
-    with pytest.raises(FlowError, match="takes uint8 images of shape"):
+    with pytest.raises(FlowError, match="takes integer codes of shape"):
         hls.csim(project, networks.random_images(2, (4, 4, 3)))
     with pytest.raises(FlowError, match="cannot read"):
         hls.load_project(tmp_path)

@@ -178,13 +178,19 @@ def test_all_unsupported_layers_are_named_at_once():
     [
         (lambda: [networks.conv(2, name="a"), networks.conv(2, name="b")], None),
         (lambda: [networks.conv(2, name="a"), keras.layers.BatchNormalization(name="bn")], "bn, which no quantizer"),
-        (lambda: [qkeras.QConv2D(2, 3, name="a", use_bias=False)], "a: has no kernel quantizer"),
-        (lambda: [qkeras.QConv2D(2, 3, kernel_quantizer=qkeras.quantized_bits(4, 0), name="a")], "alpha='auto_po2'"),
-        (lambda: [qkeras.QConv2D(2, 3, kernel_quantizer=qkeras.ternary(alpha=1), name="a")], "a: quantizer ternary"),
-        (lambda: [networks.conv(2, name="a", dilation_rate=2)], "a: only channels_last"),
-        (lambda: [networks.relu(9, name="a")], "a: activations have 1 to 8 bits"),
+        (lambda: [qkeras.QConv2D(2, 3, name="a", use_bias=False)], "a (QConv2D): has no kernel quantizer"),
+        (lambda: [qkeras.QConv2D(2, 3, kernel_quantizer=qkeras.quantized_bits(4, 0, alpha="auto"), name="a")],
+         "a: its weights have a scale for each channel (alpha), and nothing behind it"),
+        (lambda: [qkeras.QConv2D(2, 3, kernel_quantizer=qkeras.quantized_po2(4), name="a")],
+         "a: quantizer quantized_po2 is not supported"),
+        (lambda: [qkeras.QActivation(qkeras.bernoulli(), name="a")], "a: bernoulli draws at random"),
+        (lambda: [networks.conv(2, name="a", dilation_rate=2)], "a: only convolutions without dilation"),
+        (lambda: [networks.conv(2, name="c"), networks.relu(9, name="a")], "a: activations have 1 to 8 bits"),
         (lambda: [keras.layers.AveragePooling2D((8, 4), (4, 4), name="a")], "a: pooling needs"),
-        (lambda: [keras.layers.MaxPooling2D(3, name="a")], "a: pool_size"),
+        (lambda: [keras.layers.MaxPooling2D(3, padding="same", name="a")], "a: pool_size"),
+        (lambda: [keras.layers.Dense(3, name="a"), keras.layers.Lambda(lambda x: x, name="b")],
+         "a (Dense): has no kernel quantizer; use QDense(..., kernel_quantizer=quantized_bits(bits, 0, alpha=1)); "
+         "b (Lambda) is code"),
         (lambda: [keras.layers.Activation("tanh", name="a")], "a: activation tanh"),
         (lambda: [networks.conv(2, name="a", use_bias=True, bias_initializer=keras.initializers.Constant(0.1))],
          "a: its bias is finer"),
@@ -201,12 +207,16 @@ def test_what_has_no_exact_form_is_refused(layers, message):
         fold_network(chain_of(*layers()))
 
 
-def test_operands_of_an_add_need_one_grid():
+def test_operands_of_an_add_are_brought_to_one_grid():
     source = keras.layers.Input((4, 4, 2), name="pixels")
-    a, b = networks.relu(4, 1, name="coarse")(source), networks.relu(4, 0, name="fine")(source)
-    model = keras.Model(source, keras.layers.Add(name="sum")([a, b]))
-    with pytest.raises(FlowError, match=r"sum: its operands have steps 2\*\*-3 \(coarse\) and 2\*\*-4 \(fine\)"):
-        fold_network(model)
+    first = networks.conv(3, name="first")(source)
+    a, b = networks.relu(4, 1, name="coarse")(first), networks.relu(4, 0, name="fine")(first)
+    last = networks.relu(6, 2, name="last")(keras.layers.Add(name="sum")([a, b, a]))
+    trained = networks.randomize(keras.Model(source, last))
+    twin = fold_network(trained)
+    assert [layer.name for layer in twin.model.layers if "sum" in layer.name] == ["sum_in0", "sum_in2", "sum_part1", "sum"]
+    difference = compare_trained_deployed(trained, twin, networks.random_images(50, (4, 4, 2)))
+    assert difference.activations == 0
 
 
 # -- files -------------------------------------------------------------------------------------------------------------

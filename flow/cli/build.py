@@ -11,10 +11,16 @@ Rate, Files, Range = "Rate and board", "Files", "Part of the flow"
 
 
 def build(
-    model: Annotated[Optional[str], typer.Option(help="Network to build; `flow models` lists them. [resnet8]")] = None,
+    model: Annotated[
+        Optional[str],
+        typer.Option(help="Network: a name of `flow models`, or a trained QKeras file (.h5, .keras). [resnet8]"),
+    ] = None,
     bits: Annotated[
         Optional[str],
         typer.Option(help="Bits of weights and activations, 1 to 8, or a bits.yaml that names every layer. [4]"),
+    ] = None,
+    samples: Annotated[
+        Optional[Path], typer.Option(help="An .npz with x, and y for accuracy, to try a model file on. [random inputs]")
     ] = None,
     dataset: Annotated[Optional[str], typer.Option(help="auto, cifar10 or digits. [auto]")] = None,
     data: Annotated[Optional[Path], typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")] = None,
@@ -39,7 +45,9 @@ def build(
     folding: Annotated[
         Optional[Path], typer.Option(help="A folding.yaml to build with, edited or from another run.")
     ] = None,
-    out: Annotated[Optional[Path], typer.Option(help="Folder of the run. [runs/<model>-<bits>-<dataset>]")] = None,
+    out: Annotated[
+        Optional[Path], typer.Option(help="Folder of the run. [runs/<model>-<bits>-<dataset> or runs/<file>]")
+    ] = None,
     first: Annotated[Optional[str], typer.Option("--from", metavar="STAGE", help="First stage to run.")] = None,
     last: Annotated[Optional[str], typer.Option("--to", metavar="STAGE", help="Last stage to run.")] = None,
     config: Annotated[Optional[Path], typer.Option(help="YAML with any of these settings.")] = None,
@@ -56,17 +64,17 @@ def build(
     from flow.pipeline.build import check
     from flow.pipeline.config import make_config
     from flow.pipeline.reporter import Reporter
-    from flow.pipeline.stages.common import dataset_name
+    from flow.pipeline.subject import subject_of
     from flow.pipeline.summary import show
 
     options = {
-        "model": model, "bits": bits, "dataset": dataset, "data": data, "board": board, "target_fps": target_fps,
+        "model": model, "bits": bits, "samples": samples, "dataset": dataset, "data": data, "board": board, "target_fps": target_fps,
         "max_cycles": max_cycles, "images": images, "epochs": epochs, "seed": seed, "checkpoint": checkpoint,
         "folding": folding,
     }  # fmt: skip
     chosen = make_config(config, settings or [], options)
     check(chosen)
-    folder = out or Path("runs") / f"{chosen.model}-{Path(chosen.bits).stem}-{dataset_name(chosen)}"
+    folder = out or Path("runs") / subject_of(chosen).run_name
     with Reporter() as reporter:
         built = run(chosen, folder, reporter, first, last)
         show(built, reporter)

@@ -19,13 +19,16 @@ def simulate(
 
     from flow import golden, ir, paths
     from flow.errors import FlowError
+    from flow.files import read_json
     from flow.folding import file
     from flow.pipeline.build import load_config, stage_folder
     from flow.pipeline.reporter import Reporter
+    from flow.pipeline.stage import DONE
     from flow.pipeline.stages import convert, rtl
-    from flow.pipeline.stages.common import dataset_of
+    from flow.pipeline.subject import input_codes, subject_of
     from flow.rtl import load_design
     from flow.simulate.bench import run_bench
+    from flow.twin.inputs import InputGrid
 
     config = load_config(run)
     converted, written = stage_folder(run, "convert"), stage_folder(run, "rtl")
@@ -33,12 +36,14 @@ def simulate(
         raise FlowError(f"{run} has no RTL yet: flow build --out {run} --to rtl")
     graph = ir.load(converted / convert.GRAPH)
     folding = file.load(graph, written / rtl.FOLDING)
-    data = dataset_of(config)
-    if images > len(data.x_test):
-        raise FlowError(f"--images {images}: {data.name} has {len(data.x_test)} test images")
-    frames = data.x_test[:images]
+    subject = subject_of(config)
+    grid = InputGrid.from_json(read_json(stage_folder(run, "fold") / DONE)["values"]["input"])
+    inputs = input_codes(config, subject.samples(), grid)
+    if images > len(inputs):
+        raise FlowError(f"--images {images}: {subject.name} has {len(inputs)} test samples")
+    frames = inputs[:images]
     with Reporter() as reporter:
-        reporter.line(f"cocotb on {graph.name}: {images} images of {data.name}, seed {seed}")
+        reporter.line(f"cocotb on {graph.name}: {images} samples, seed {seed}")
         bench = run_bench(
             graph, folding, load_design(written / rtl.FOLDER), np.asarray(frames), golden.run(graph, frames),
             paths.cache(), run / "simulate", seed, waves,

@@ -14,13 +14,13 @@ from flow.fold.compare import Difference, compare_trained_deployed
 
 if TYPE_CHECKING:
     from flow.keras_env import keras
-    from flow.twin import Twin
+    from flow.twin import InputGrid, Twin
 
 __all__ = ["Difference", "compare_trained_deployed", "fold_network"]
 
 
-def fold_network(model: keras.Model) -> Twin:
+def fold_network(model: keras.Model, input_grid: InputGrid | None = None) -> Twin:
     """Folds a trained QKeras network; see `flow.fold.network`."""
     from flow.fold.network import fold_network as fold
 
-    return fold(model)
+    return fold(model, input_grid)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from flow.twin.twin import BATCH, INPUT_FRACTION_BITS, Twin
+from flow.twin.twin import BATCH, Twin
 
 if TYPE_CHECKING:
     from flow.keras_env import keras
@@ -19,7 +19,7 @@ class Difference(NamedTuple):
     Attributes:
         activations: quantized activations with another code.
         total: quantized activations compared.
-        labels: images with another largest logit.
+        labels: samples with another largest logit.
     """
 
     activations: int
@@ -28,7 +28,7 @@ class Difference(NamedTuple):
 
 
 def compare_trained_deployed(
-    trained: keras.Model, twin: Twin, images: np.ndarray, progress: Callable[[int], None] = lambda done: None
+    trained: keras.Model, twin: Twin, codes: np.ndarray, progress: Callable[[int], None] = lambda done: None
 ) -> Difference:
     """Runs both networks and compares every quantized activation and every label.
 
@@ -38,43 +38,45 @@ def compare_trained_deployed(
     Args:
         trained: the QKeras network.
         twin: what `fold_network` made of it.
-        images: uint8 (N, H, W, C).
-        progress: hears how many images are done.
+        codes: integers (N, *twin.input.shape); both networks get the numbers that they stand for.
+        progress: hears how many samples are done.
     """
     from flow.keras_env import keras, tf
 
-    names = [a.name for a in twin.activations]
-    fractions = [twin.model.get_layer(name).output_fraction_bits for name in names]
-    deployed_probe = keras.Model(
-        twin.model.input, [*(twin.model.get_layer(n).output for n in names), twin.model.output]
-    )
-    trained_probe = keras.Model(trained.input, [*(_trained_output(trained, n) for n in names), trained.output])
+    layers = [twin.model.get_layer(a.name) for a in twin.activations]
+    fractions = [layer.output_fraction_bits for layer in layers]
+    deployed_probe = keras.Model(twin.model.input, [*(layer.output for layer in layers), twin.model.output])
+    kept = [trained.get_layer(a.trained).output for a in twin.activations]
+    trained_probe = keras.Model(trained.input, [*kept, trained.output])
+
+    # a sigmoid at the end is left to the host
+    sigmoid = getattr(getattr(trained.layers[-1], "activation", None), "__name__", None) == "sigmoid"
+    middle, logits = 0.5 if sigmoid else 0.0, int(np.prod(twin.model.output_shape[1:]))
+
+    def label(values, above: float):
+        """The largest logit, or whether the only one is above the middle."""
+        flat = tf.reshape(values, (-1, logits))
+        return tf.argmax(flat, axis=1) if logits > 1 else tf.cast(flat[:, 0] > above, tf.int64)
 
     @tf.function(reduce_retracing=True)
     def differing(batch):
-        *want, want_logits = trained_probe(batch, training=False)
+        *want, want_logits = trained_probe(tf.reshape(batch, (-1, *trained.input_shape[1:])), training=False)
         *have, have_logits = deployed_probe(batch, training=False)
         activations = tf.constant(0, tf.int64)
         for fraction_bits, a, b in zip(fractions, want, have, strict=True):
+            a = tf.reshape(a, tf.shape(b))
             # QKeras leaves float32 rounding errors of its straight-through sum on the codes
             unequal = (
                 tf.round(tf.cast(a, tf.float32) * 2.0**fraction_bits) != tf.cast(b, tf.float32) * 2.0**fraction_bits
             )
             activations += tf.math.count_nonzero(unequal)
-        labels = tf.math.count_nonzero(tf.argmax(want_logits, axis=-1) != tf.argmax(have_logits, axis=-1))
+        labels = tf.math.count_nonzero(label(want_logits, middle) != label(have_logits, 0.0))
         return activations, labels
 
-    per_image = sum(int(np.prod(twin.model.get_layer(name).output_shape[1:])) for name in names)
+    per_sample = sum(int(np.prod(layer.output_shape[1:])) for layer in layers)
     activations = labels = 0
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH].astype(np.float32) / 2.0**INPUT_FRACTION_BITS
-        found = differing(tf.constant(batch))
+    for start in range(0, len(codes), BATCH):
+        found = differing(tf.constant(twin.input.reals(codes[start : start + BATCH])))
         activations, labels = activations + int(found[0]), labels + int(found[1])
-        progress(min(start + BATCH, len(images)))
-    return Difference(activations, per_image * len(images), labels)
-
-
-def _trained_output(trained: keras.Model, name: str):
-    """The trained tensor that a folded activation stands for; a quantizer inside a layer is named `<layer>_act`."""
-    known = {layer.name for layer in trained.layers}
-    return trained.get_layer(name if name in known else name.removesuffix("_act")).output
+        progress(min(start + BATCH, len(codes)))
+    return Difference(activations, per_sample * len(codes), labels)

@@ -16,7 +16,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from flow.fold.steps import Affine, Chain, Clamp, Steps
+from flow.fold.steps import Affine, Chain, Clamp, Leak, Steps
 from flow.golden import functions as golden
 from flow.ir.types import signed_width
 
@@ -71,6 +71,8 @@ def _power_of_two(chain: Chain, steps: Steps) -> Rescale | None:
     offset = [Fraction(0)] * steps.channels
     unit = Fraction(2) ** steps.grid.fraction_bits
     for operation in chain.operations:
+        if isinstance(operation, Leak):
+            return None
         if isinstance(operation, Clamp):
             if steps.grid.low < 0 or np.isfinite(operation.ceiling):
                 return None  # a clip that the saturation does not do already

@@ -46,19 +46,46 @@ class Clamp:
 
 
 @dataclass(frozen=True)
+class Leak:
+    """A leaky rectifier: y = min(x, ceiling) from 0 on, slope * x below; slope > 0."""
+
+    slope: float
+    ceiling: float = np.inf
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return np.where(x >= 0, np.minimum(x, self.ceiling), x * self.slope)
+
+    @property
+    def direction(self) -> np.ndarray:
+        return np.float64(1)
+
+
+@dataclass(frozen=True)
 class Chain:
     """What stands between an integer tensor and the next quantizer.
 
     Attributes:
         fraction_bits: real value of the integer a is a * 2**-fraction_bits.
-        operations: `Affine` and `Clamp`, in order.
+        operations: in order.
     """
 
     fraction_bits: int
-    operations: tuple[Affine | Clamp, ...] = ()
+    operations: tuple[Affine | Clamp | Leak, ...] = ()
 
-    def then(self, operation: Affine | Clamp) -> Chain:
+    def then(self, operation: Affine | Clamp | Leak) -> Chain:
         return replace(self, operations=(*self.operations, operation))
+
+    @property
+    def direction(self) -> np.ndarray:
+        """The sign of the slope, by channel or one for all."""
+        product = np.float64(1)
+        for operation in self.operations:
+            product = product * operation.direction
+        return product
+
+    def tiled(self, times: int) -> Chain:
+        """The same for a vector that has the channels `times` times over."""
+        return replace(self, operations=tuple(_tiled(operation, times) for operation in self.operations))
 
     def __call__(self, integers: np.ndarray) -> np.ndarray:
         """Real values, float64; channels last."""
@@ -66,6 +93,13 @@ class Chain:
         for operation in self.operations:
             x = operation(x)
         return x
+
+
+def _tiled(operation: Affine | Clamp | Leak, times: int) -> Affine | Clamp | Leak:
+    if not isinstance(operation, Affine):
+        return operation
+    parts = (operation.center, operation.scale, operation.shift)
+    return Affine(*(np.tile(part, times) if np.ndim(part) else part for part in parts))
 
 
 @dataclass(frozen=True)
@@ -101,10 +135,7 @@ def find_steps(chain: Chain, grid: Grid, low: np.ndarray, high: np.ndarray) -> S
         low, high: int64 (C,), the reachable integers.
     """
     channels = len(low)
-    direction = np.ones(channels)
-    for operation in chain.operations:
-        direction = direction * operation.direction
-    flip = direction < 0
+    flip = np.broadcast_to(chain.direction < 0, channels)
     sign = np.where(flip, -1, 1)[:, None]
 
     # In u = sign * a the codes never fall. Invariant: code(below) < target <= code(above), by

@@ -86,7 +86,7 @@ class FlowRTLBackend(VivadoBackend):
 
         Args:
             model: a converted model.
-            x: images (N, H, W, C) or one without N: uint8 codes, or floats code / 256.
+            x: samples (N, *input shape) or one without N: integer codes, or floats on the input's grid.
 
         Returns:
             float64 logits (N, classes), exact, on the grid of the output's accumulator.
@@ -100,7 +100,7 @@ class FlowRTLBackend(VivadoBackend):
             scaled = np.ldexp(codes.astype(np.float64), source.fraction_bits)
             codes = np.rint(scaled).astype(np.int64)
             if not np.array_equal(codes, scaled):
-                raise FlowError(f"predict: float images must be multiples of 2**-{source.fraction_bits} (pixel / 256)")
+                raise FlowError(f"predict: floats must be multiples of 2**-{source.fraction_bits}, the grid of the input")
         outputs = golden.run(graph, codes.reshape(-1, *source.shape))
         logits = np.ldexp(outputs.astype(np.float64), -result.fraction_bits)
         return logits[0] if codes.ndim == len(source.shape) else logits

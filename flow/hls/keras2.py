@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hls4ml.model import ModelGraph
 
-    from flow.twin import Twin
+    from flow.twin import InputGrid, Twin
 
 #: hls4ml rounds to this where it infers nothing; with exact types nothing is left to round
 DEFAULT_PRECISION = "fixed<32,16>"
@@ -96,7 +96,7 @@ def _convert(original: Any, config: dict) -> ModelGraph:
     if not _is_twin(model):
         model = fold_network(model).model
     config["KerasModel"] = model
-    config["HLSConfig"] = _exact(config["HLSConfig"], model.input_names[0])
+    config["HLSConfig"] = _exact(config["HLSConfig"], model.input_names[0], model.flow_input)
     before = {name: layer_handlers[name] for name in TWIN_HANDLERS}
     layer_handlers.update(TWIN_HANDLERS)
     try:
@@ -105,12 +105,12 @@ def _convert(original: Any, config: dict) -> ModelGraph:
         layer_handlers.update(before)
 
 
-def _exact(given: dict, input_name: str) -> dict:
-    """`given` with every precision replaced by exact inference from the 8-bit input."""
+def _exact(given: dict, input_name: str, grid: InputGrid) -> dict:
+    """`given` with every precision replaced by exact inference from the input's grid."""
     kept = {
         name: {key: value for key, value in settings.items() if key != "Precision"}
         for name, settings in given.get("LayerName", {}).items()
     }
-    kept[input_name] = {"Precision": {"result": "ufixed<8,0>"}}
+    kept[input_name] = {"Precision": {"result": grid.precision}}
     model = {**given.get("Model", {}), "Precision": DEFAULT_PRECISION, "BitExact": True}
     return {**given, "Model": model, "LayerName": kept}

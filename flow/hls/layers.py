@@ -1,4 +1,4 @@
-"""What hls4ml has to be told about a twin: two layers, their types, their Keras handlers and their C++.
+"""What hls4ml has to be told about a twin: its own layers, their types, their Keras handlers and their C++.
 
 Both of hls4ml's backends that we use, Vitis and our own, convert through these handlers.
 """
@@ -30,7 +30,7 @@ from flow.paths import hls_templates
 
 
 class _IntegerActivation(Layer):
-    """What both layers share: an explicit output type and integer tables."""
+    """What the layers share: an explicit output type and integer tables."""
 
     _expected_attributes = (
         Attribute("n_in"),
@@ -44,8 +44,11 @@ class _IntegerActivation(Layer):
     #: names of the integer tables, C rows each
     tables: tuple[str, ...] = ()
 
+    def output_shape(self) -> list[int]:
+        return self.get_input_variable().shape
+
     def initialize(self) -> None:
-        shape = self.get_input_variable().shape
+        shape = self.output_shape()
         bits, fraction_bits = self.get_attr("bits"), self.get_attr("output_fraction_bits")
         precision = FixedPrecisionType(bits, bits - fraction_bits, self.get_attr("signed"))
         self.add_output_variable(shape, precision=precision)
@@ -71,6 +74,25 @@ class Requantize(_IntegerActivation):
     tables = ("multiplier", "bias")
 
 
+class SumPool(_IntegerActivation):
+    """Sum of each window; see `flow.ir.SumPool`."""
+
+    _expected_attributes = (
+        Attribute("in_height"),
+        Attribute("in_width"),
+        Attribute("pool_height"),
+        Attribute("pool_width"),
+    )
+
+    def output_shape(self) -> list[int]:
+        out_h, out_w = (self.get_attr(f"in_{side}") // self.get_attr(f"pool_{side}") for side in ("height", "width"))
+        return [out_h, out_w, self.get_attr("n_chan")]
+
+
+#: our layers by the Keras class that hls4ml reads
+OWN_LAYERS = {kind.__name__: kind for kind in (Threshold, Requantize, SumPool)}
+
+
 def _output_kif(layer: _IntegerActivation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sign, integer and fraction bits of every output, for hls4ml's exact type inference."""
     shape = tuple(layer.get_output_variable().shape)
@@ -91,17 +113,22 @@ def _padded_kif(layer: ZeroPadding2D) -> tuple[np.ndarray, ...]:
 
 def _parse_integer_activation(keras_layer: dict, input_names: Any, input_shapes: Any, data_reader: Any):
     layer = parse_default_keras_layer(keras_layer, input_names)
-    kind = {"Threshold": Threshold, "Requantize": Requantize}[keras_layer["class_name"]]
+    kind = OWN_LAYERS[keras_layer["class_name"]]
     layer["class_name"] = kind.__name__
     layer["trusted"] = True  # the explicit output type is not inferred again
     layer["n_in"] = int(np.prod(input_shapes[0][1:]))
     layer["n_chan"] = input_shapes[0][-1]
+    shape = list(input_shapes[0])
+    if kind is SumPool:
+        layer["pool_height"], layer["pool_width"] = keras_layer["config"]["size"]
+        layer["in_height"], layer["in_width"] = shape[1:3]
+        shape[1:3] = shape[1] // layer["pool_height"], shape[2] // layer["pool_width"]
     for attribute in kind.expected_attributes:
         if attribute.name in keras_layer["config"] and attribute.name not in layer:
             layer[attribute.name] = keras_layer["config"][attribute.name]
     for name in kind.tables:
         layer[f"{name}_data"] = get_weights_data(data_reader, layer["name"], name)
-    return layer, list(input_shapes[0])
+    return layer, shape
 
 
 def _weight_quantizer(keras_layer: dict) -> Any:
@@ -109,6 +136,8 @@ def _weight_quantizer(keras_layer: dict) -> Any:
     config = keras_layer["config"]["kernel_quantizer"]
     name = config["class_name"].rpartition(">")[2]
     config = {**config, "class_name": {"WideBits": "quantized_bits", "WideBinary": "binary"}.get(name, name)}
+    if "integer" in config["config"]:
+        config["config"] = {**config["config"], "integer": int(config["config"]["integer"])}
     return QKerasBinaryQuantizer(config, xnor=False) if config["class_name"] == "binary" else QKerasQuantizer(config)
 
 
@@ -160,7 +189,17 @@ _REQUANTIZE_CONFIG = """struct config{index} : nnet::requantize_config {{
     typedef {bias_t.name} bias_t;
 }};\n"""
 
-_CALL = "nnet::{function}<{input_t}, {output_t}, {config}>({input}, {output}, {table0}, {table1});"
+_SUM_POOL_CONFIG = """struct config{index} : nnet::sum_pool_config {{
+    static const unsigned in_height = {in_height};
+    static const unsigned in_width = {in_width};
+    static const unsigned n_chan = {n_chan};
+    static const unsigned pool_height = {pool_height};
+    static const unsigned pool_width = {pool_width};
+    static const int input_fraction_bits = {input_fraction_bits};
+    static const unsigned reuse_factor = {reuse};
+}};\n"""
+
+_CALL = "nnet::{function}<{input_t}, {output_t}, {config}>({arguments});"
 
 
 class ThresholdConfig(LayerConfigTemplate):
@@ -182,37 +221,51 @@ class RequantizeConfig(LayerConfigTemplate):
         return _REQUANTIZE_CONFIG.format(**self._default_config_params(node), low=low, high=high)
 
 
-class _Call(FunctionCallTemplate):
-    def __init__(self, kind: type[_IntegerActivation]) -> None:
-        self._function = kind.__name__.lower()
-        super().__init__(kind, include_header=[f"nnet_utils/{self._function}.h"])
+class SumPoolConfig(LayerConfigTemplate):
+    def __init__(self) -> None:
+        super().__init__(SumPool)
 
     def format(self, node: Any) -> str:
-        tables = {f"table{i}": node.get_weights(name).name for i, name in enumerate(node.tables)}
-        return _CALL.format(**self._default_function_params(node), function=self._function, **tables)
+        return _SUM_POOL_CONFIG.format(**self._default_config_params(node))
+
+
+class _Call(FunctionCallTemplate):
+    def __init__(self, kind: type[_IntegerActivation], function: str) -> None:
+        self._function = function
+        super().__init__(kind, include_header=[f"nnet_utils/{function}.h"])
+
+    def format(self, node: Any) -> str:
+        params = self._default_function_params(node)
+        arguments = [params["input"], params["output"], *(node.get_weights(name).name for name in node.tables)]
+        return _CALL.format(**params, function=self._function, arguments=", ".join(arguments))
 
 
 class ThresholdCall(_Call):
     def __init__(self) -> None:
-        super().__init__(Threshold)
+        super().__init__(Threshold, "threshold")
 
 
 class RequantizeCall(_Call):
     def __init__(self) -> None:
-        super().__init__(Requantize)
+        super().__init__(Requantize, "requantize")
+
+
+class SumPoolCall(_Call):
+    def __init__(self) -> None:
+        super().__init__(SumPool, "sum_pool")
 
 
 @cache
 def register_layers() -> None:
-    """Makes both layers known to hls4ml, once in a process."""
-    for kind in (Threshold, Requantize):
+    """Makes our layers known to hls4ml, once in a process."""
+    for kind in OWN_LAYERS.values():
         register_layer(kind.__name__, kind)
         register_keras_v2_layer_handler(kind.__name__, _parse_integer_activation)
         _produce_kif.register(kind, _output_kif)
     if _produce_kif.dispatch(ZeroPadding2D) is _produce_kif.dispatch(Layer):
         _produce_kif.register(ZeroPadding2D, _padded_kif)
     vitis = get_backend("Vitis")
-    for template in (ThresholdConfig, ThresholdCall, RequantizeConfig, RequantizeCall):
+    for template in (ThresholdConfig, ThresholdCall, RequantizeConfig, RequantizeCall, SumPoolConfig, SumPoolCall):
         vitis.register_template(template)
-    for header in ("raw_bits.h", "threshold.h", "requantize.h"):
+    for header in ("raw_bits.h", "threshold.h", "requantize.h", "sum_pool.h"):
         vitis.register_source(hls_templates() / header)

@@ -202,13 +202,18 @@ def _weight_grid(layer: Any) -> Grid:
     return read_grid(layer.name, quantizer.quantizer_fn)
 
 
-def _activation_type(layer: Any, source: Node) -> TensorType:
-    """The output type of a threshold or rescale, after checking that it reads the grid that it was made for."""
+def _check_grid(layer: Any, source: Node) -> None:
+    """Whether a layer of ours reads the grid that it was made for."""
     if source.output.fraction_bits != layer.get_attr("input_fraction_bits"):
         raise FlowError(
             f"{layer.name}: was folded for {layer.get_attr('input_fraction_bits')} fraction bits, "
             f"but {source.name} has {source.output.fraction_bits}; fold again"
         )
+
+
+def _activation_type(layer: Any, source: Node) -> TensorType:
+    """The output type of a threshold or rescale."""
+    _check_grid(layer, source)
     return TensorType(
         source.output.shape, layer.get_attr("bits"), layer.get_attr("signed"), layer.get_attr("output_fraction_bits")
     )
@@ -241,23 +246,28 @@ def _merge(state: _Lowering, layer: Any) -> None:
     state.give(layer, state.emit(Add(layer.name, (a.name, b.name), kind)))
 
 
-def _pool(state: _Lowering, layer: Any) -> None:
+def _max_pool(state: _Lowering, layer: Any) -> None:
     source = state.source(layer)
     kernel = (int(layer.get_attr("pool_height")), int(layer.get_attr("pool_width")))
     stride = (int(layer.get_attr("stride_height")), int(layer.get_attr("stride_width")))
-    if stride != kernel or any(_pads(layer)):
-        raise FlowError(f"{layer.name}: pooling needs strides equal to pool_size and no padding")
+    if stride != kernel or any(_pads(layer)) or layer.get_attr("pool_op").lower() != "max":
+        raise FlowError(f"{layer.name}: pooling takes the maximum, with strides equal to pool_size and no padding")
+    kind = replace(source.output, shape=_pooled(source, kernel))
+    state.give(layer, state.emit(MaxPool(layer.name, (source.name,), kind, kernel)))
+
+
+def _sum_pool(state: _Lowering, layer: Any) -> None:
+    source = state.source(layer)
+    kernel = (int(layer.get_attr("pool_height")), int(layer.get_attr("pool_width")))
+    shape, fraction_bits = _pooled(source, kernel), layer.get_attr("output_fraction_bits")
+    _check_grid(layer, source)
+    kind = sum_type(source.output, kernel[0] * kernel[1], shape, fraction_bits)
+    state.give(layer, state.emit(SumPool(layer.name, (source.name,), kind, kernel)))
+
+
+def _pooled(source: Node, kernel: tuple[int, int]) -> tuple[int, int, int]:
     height, width, channels = source.output.shape
-    shape = (height // kernel[0], width // kernel[1], channels)
-    if layer.get_attr("pool_op").lower() == "max":
-        node: Node = MaxPool(layer.name, (source.name,), replace(source.output, shape=shape), kernel)
-    else:
-        area = kernel[0] * kernel[1]
-        if area & (area - 1):
-            raise FlowError(f"{layer.name}: averages {area} values; only powers of two are exact")
-        fraction_bits = source.output.fraction_bits + area.bit_length() - 1
-        node = SumPool(layer.name, (source.name,), sum_type(source.output, area, shape, fraction_bits), kernel)
-    state.give(layer, state.emit(node))
+    return height // kernel[0], width // kernel[1], channels
 
 
 def _reshape(state: _Lowering, layer: Any) -> None:
@@ -282,7 +292,8 @@ _HANDLERS: dict[str, Callable[[_Lowering, Any], None]] = {
     "Threshold": _threshold,
     "Requantize": _requantize,
     "Merge": _merge,
-    "Pooling2D": _pool,
+    "Pooling2D": _max_pool,
+    "SumPool": _sum_pool,
     "Reshape": _reshape,
     "Repack": _reshape,
 }

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -38,20 +39,25 @@ class VitisProject:
     Attributes:
         folder: of the project.
         top: its top function.
-        input_shape: (H, W, C) of an image.
-        outputs: logits of an image.
+        input_shape: (H, W, C) of an image, or (C,).
+        output_shape: of its result, the same way.
         output_fraction_bits: of the logits.
     """
 
     folder: Path
     top: str
     input_shape: tuple[int, ...]
-    outputs: int
+    output_shape: tuple[int, ...]
     output_fraction_bits: int
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that an image gives."""
+        return prod(self.output_shape)
 
     def manifest(self) -> dict:
         """What `load_project` reads."""
-        names = ("top", "input_shape", "outputs", "output_fraction_bits")
+        names = ("top", "input_shape", "output_shape", "output_fraction_bits")
         return {name: getattr(self, name) for name in names}
 
 
@@ -63,9 +69,8 @@ def load_project(folder: Path) -> VitisProject:
     """
     plain = read_json(folder / MANIFEST)
     try:
-        return VitisProject(
-            folder, plain["top"], tuple(plain["input_shape"]), plain["outputs"], plain["output_fraction_bits"]
-        )
+        shapes = tuple(plain["input_shape"]), tuple(plain["output_shape"])
+        return VitisProject(folder, plain["top"], *shapes, plain["output_fraction_bits"])
     except (KeyError, TypeError) as error:
         raise FlowError(f"{folder / MANIFEST} is not of this version ({error}); convert again") from error
 
@@ -80,20 +85,20 @@ def csim(
 
     Args:
         project: compiled first unless it already is.
-        images: uint8 (N, H, W, C).
+        images: input codes (N, *input_shape), integers.
         progress: hears how many images are done.
         processes: in parallel; one for each core, two at most, if not given.
 
     Returns:
-        int64 (N, outputs) on the grid of `project.output_fraction_bits`.
+        int64 (N, *output_shape) on the grid of `project.output_fraction_bits`.
 
     Raises:
         FlowError: g++ is missing or fails.
         CheckFailed: the program crashed, aborted, hung, or gave too few numbers.
     """
-    if images.dtype != np.uint8 or images.shape[1:] != project.input_shape:
+    if images.dtype.kind not in "iu" or images.shape[1:] != project.input_shape:
         raise FlowError(
-            f"C simulation takes uint8 images of shape {project.input_shape}, not {images.dtype} {images.shape[1:]}"
+            f"C simulation takes integer codes of shape {project.input_shape}, not {images.dtype} {images.shape[1:]}"
         )
     program = compile_project(project)
     count = min(processes or min(os.cpu_count() or 1, 2), max(len(images), 1))
@@ -106,7 +111,7 @@ def csim(
             progress(sum(_finished(project, folder / str(i)) for i in range(len(parts))))
         results = [future.result() for future in waiting]
     progress(len(images))
-    return np.concatenate(results) if results else np.zeros((0, project.outputs), np.int64)
+    return np.concatenate(results) if results else np.zeros((0, *project.output_shape), np.int64)
 
 
 def _outputs_of(place: Path) -> Path:
@@ -121,7 +126,7 @@ def _finished(project: VitisProject, place: Path) -> int:
 
 def _run_part(project: VitisProject, program: Path, images: np.ndarray, place: Path) -> np.ndarray:
     """One process over some of the images."""
-    write_whole(place / "images", images.tobytes())
+    write_whole(place / "images", np.ascontiguousarray(images, dtype="<i4").tobytes())
     limit_s = START_LIMIT_S + IMAGE_LIMIT_S * len(images)
     finished = run([program, place / "images", _outputs_of(place)], place / "log", cwd=place, timeout_s=limit_s)
     if finished.timed_out or finished.status != 0:
@@ -130,7 +135,7 @@ def _run_part(project: VitisProject, program: Path, images: np.ndarray, place: P
     outputs = np.fromfile(_outputs_of(place), dtype="<i8")
     if outputs.size != len(images) * project.outputs:
         raise CheckFailed(f"the C simulation gave {outputs.size} numbers for {len(images)} images of {project.outputs}")
-    return outputs.reshape(len(images), project.outputs)
+    return outputs.reshape(len(images), *project.output_shape)
 
 
 def compile_project(project: VitisProject) -> Path:

@@ -15,7 +15,7 @@ from flow.files import write_json, write_whole
 from flow.hls.keras2 import DEFAULT_PRECISION, to_hls4ml
 from flow.hls.simulation import MANIFEST, VitisProject
 from flow.paths import hls_templates
-from flow.twin.twin import INPUT_FRACTION_BITS, Twin
+from flow.twin.twin import Twin
 
 #: name of the project, which is its top function in C++
 TOP = "network"
@@ -33,8 +33,8 @@ def vitis_project(twin: Twin, folder: Path, board: Board, images: np.ndarray, ex
         twin: the network.
         folder: replaced if it holds such a project.
         board: its part and clock go into the project.
-        images: uint8 (N, H, W, C), test vectors for the vendor's own simulation.
-        expected: int64 (N, classes), what the golden model makes of them.
+        images: input codes (N, *twin.input.shape), test vectors for the vendor's own simulation.
+        expected: int64 (N, *output shape), what the golden model makes of them.
 
     Raises:
         FlowError: the folder cannot be written, or holds something else.
@@ -44,10 +44,9 @@ def vitis_project(twin: Twin, folder: Path, board: Board, images: np.ndarray, ex
         _write_project(twin, folder, board)
     except OSError as error:
         raise FlowError(f"cannot write the Vitis project {folder}: {error.strerror or error}") from error
-    _write_vectors(folder / "tb_data", images, expected, twin.output_fraction_bits)
-    project = VitisProject(
-        folder, TOP, tuple(twin.model.input_shape[1:]), twin.model.output_shape[-1], twin.output_fraction_bits
-    )
+    _write_vectors(folder / "tb_data", twin.input.reals(images), expected, twin.output_fraction_bits)
+    outputs = tuple(twin.model.output_shape[1:])
+    project = VitisProject(folder, TOP, twin.input.shape, outputs, twin.output_fraction_bits)
     # last: a project without its manifest is not whole
     write_json(folder / MANIFEST, project.manifest())
     return project
@@ -98,10 +97,9 @@ def _clear(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _write_vectors(folder: Path, images: np.ndarray, expected: np.ndarray, output_fraction_bits: int) -> None:
+def _write_vectors(folder: Path, inputs: np.ndarray, expected: np.ndarray, output_fraction_bits: int) -> None:
     """One line of decimal numbers an image; every number is exact, as both grids are powers of two."""
-    pixels = images.reshape(len(images), -1) / 2.0**INPUT_FRACTION_BITS
     logits = np.ldexp(expected.astype(np.float64), -output_fraction_bits)
-    for name, rows in (("tb_input_features", pixels), ("tb_output_predictions", logits)):
-        lines = [" ".join(repr(float(value)) for value in row) for row in rows]
+    for name, rows in (("tb_input_features", inputs), ("tb_output_predictions", logits)):
+        lines = [" ".join(repr(float(value)) for value in row) for row in rows.reshape(len(rows), -1)]
         write_whole(folder / f"{name}.dat", "\n".join(lines) + "\n")

@@ -79,21 +79,14 @@ def build(config: BuildConfig, folder: Path, reporter: Reporter, first: str | No
 
 
 def check(config: BuildConfig) -> None:
-    """Finds a user's mistakes that need no work to be found: names, bits, folding and checkpoint files."""
+    """Finds a user's mistakes that need no work to be found: names, bits, layers, samples, folding, files."""
     from flow.boards import find_board
-    from flow.datasets import DATASETS
-    from flow.pipeline.stages.common import bits_of, model_of
+    from flow.pipeline.subject import subject_of
 
-    model_of(config)
-    bits_of(config)
+    subject_of(config).check()
     find_board(config.board)
-    if config.dataset not in DATASETS:
-        raise unknown("dataset", config.dataset, DATASETS)
-    if config.data is not None and not config.data.is_dir():
-        raise FlowError(f"--data {config.data}: there is no such folder")
-    for option, path in (("--folding", config.folding), ("--checkpoint", config.checkpoint)):
-        if path is not None and not path.is_file():
-            raise FlowError(f"{option} {path}: there is no such file")
+    if config.folding is not None and not config.folding.is_file():
+        raise FlowError(f"--folding {config.folding}: there is no such file")
 
 
 def _must_be_done(stage: Stage, number: int, folder: Path, work_of) -> Finished:

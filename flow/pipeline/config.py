@@ -12,13 +12,17 @@ from flow.errors import FlowError, unknown
 from flow.files import write_whole
 from flow.folding.budget import UTILIZATION
 
+#: of all layers that a network leaves open
+DEFAULT_BITS = "4"
+
 
 class BuildConfig(BaseModel):
     """Everything that a build depends on. Every field is an option of `flow build`, a key of `--config`, or both.
 
     Attributes:
-        model: a name that `flow models` lists.
-        bits: a width for all layers, or a bits.yaml.
+        model: a name that `flow models` lists, or the file of a trained QKeras network.
+        bits: a width for all layers, or a bits.yaml; a file has its own.
+        samples: an .npz with what a file's network is tried on; random inputs if not given.
         dataset: auto, cifar10 or digits.
         data: folder in which the dataset is looked for first.
         board: a name that `flow models` lists, or a board file.
@@ -38,7 +42,8 @@ class BuildConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = "resnet8"
-    bits: str = "4"
+    bits: str | None = None
+    samples: Path | None = None
     dataset: str = "auto"
     data: Path | None = None
     board: str = "pynq-z2"

@@ -1,7 +1,7 @@
-"""The Keras layers that only a twin has: `Threshold`, `Requantize` and a weight quantizer for float64 layers.
+"""The Keras layers that only a twin has: `Threshold`, `Requantize`, `SumPool` and weight quantizers for float64 layers.
 
 Tensors between the layers of a twin are real numbers, integer * 2**-fraction_bits, so that the layers of Keras and
-hls4ml understand them; our two layers turn them into integers, compute, and turn the codes back. Importing this
+hls4ml understand them; our layers turn them into integers, compute, and turn the codes back. Importing this
 module imports TensorFlow.
 """
 
@@ -14,7 +14,7 @@ PACKAGE = "flow"
 
 
 class _IntegerActivation(keras.layers.Layer):
-    """What both layers share: the grids of input and output.
+    """What these layers share: the grids of input and output.
 
     Args:
         input_fraction_bits: input integer = input * 2**input_fraction_bits.
@@ -120,6 +120,32 @@ class Requantize(_IntegerActivation):
 
 
 @keras.utils.register_keras_serializable(PACKAGE)
+class SumPool(_IntegerActivation):
+    """Sum of each window, whose stride is its size; what is left at the far edges is dropped.
+
+    Args:
+        size: rows and columns of a window.
+    """
+
+    def __init__(self, *, size: tuple[int, int], **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.size = tuple(size)
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (batch, height // self.size[0], width // self.size[1], channels)
+
+    def call(self, inputs):
+        _, out_h, out_w, channels = self.compute_output_shape(inputs.shape)
+        whole = inputs[:, : out_h * self.size[0], : out_w * self.size[1]]
+        windows = tf.reshape(whole, (-1, out_h, self.size[0], out_w, self.size[1], channels))
+        return tf.reduce_sum(windows, axis=(2, 4)) * 2.0 ** (self.input_fraction_bits - self.output_fraction_bits)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "size": list(self.size)}
+
+
+@keras.utils.register_keras_serializable(PACKAGE)
 class WideBits(qkeras.quantized_bits):
     """`quantized_bits` that keeps float64, for layers whose sums exceed the 24 bits of float32.
 
@@ -139,7 +165,8 @@ class WideBinary(qkeras.binary):
 
 
 #: what Keras needs to rebuild a twin from its configuration
-CUSTOM_OBJECTS = {f"{PACKAGE}>{cls.__name__}": cls for cls in (Threshold, Requantize, WideBits, WideBinary)} | {
+_OWN = (Threshold, Requantize, SumPool, WideBits, WideBinary)
+CUSTOM_OBJECTS = {f"{PACKAGE}>{cls.__name__}": cls for cls in _OWN} | {
     "QConv2D": qkeras.QConv2D,
     "QDense": qkeras.QDense,
 }

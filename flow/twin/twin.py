@@ -14,16 +14,14 @@ import numpy as np
 
 from flow.errors import FlowError
 from flow.files import write_whole
+from flow.twin.inputs import InputGrid
 
 if TYPE_CHECKING:
     from flow.keras_env import keras
 
-FORMAT = 1
+FORMAT = 2
 
-#: a pixel is the number code / 256
-INPUT_FRACTION_BITS = 8
-
-#: images of one Keras step; feature maps of float32 stay in the processor's cache
+#: samples of one Keras step; feature maps of float32 stay in the processor's cache
 BATCH = 64
 
 
@@ -32,7 +30,8 @@ class Folded:
     """What became of one activation.
 
     Attributes:
-        name: of the layer in both networks.
+        name: of the layer in the twin.
+        trained: of the layer in the trained network whose output it is.
         kind: ``"threshold"`` or ``"requantize"``.
         bits: of its codes.
         differing: reachable accumulator integers, summed over channels, whose code is not the trained one. 0 for
@@ -40,6 +39,7 @@ class Folded:
     """
 
     name: str
+    trained: str
     kind: str
     bits: int
     differing: int
@@ -50,41 +50,47 @@ class Twin:
     """A network of integers in Keras.
 
     Attributes:
-        model: tf_keras functional model from code / 256 to logits on a power-of-two grid.
+        model: tf_keras functional model from numbers on the grid of `input` to logits on a power-of-two grid.
+        input: what a code of the input stands for.
         output_fraction_bits: logit = integer * 2**-output_fraction_bits.
         activations: every folded activation, in order.
     """
 
     model: keras.Model
+    input: InputGrid
     output_fraction_bits: int
     activations: tuple[Folded, ...] = ()
 
+    def __post_init__(self) -> None:
+        # hls4ml's converter is handed the bare model and has to know its input's type
+        self.model.flow_input = self.input
 
-def twin_outputs(twin: Twin, images: np.ndarray, progress: Callable[[int], None] = lambda done: None) -> np.ndarray:
+
+def twin_outputs(twin: Twin, codes: np.ndarray, progress: Callable[[int], None] = lambda done: None) -> np.ndarray:
     """The logits as integers.
 
     Args:
         twin: the network.
-        images: uint8 (N, H, W, C).
-        progress: hears how many images are done.
+        codes: integers (N, *twin.input.shape).
+        progress: hears how many samples are done.
 
     Returns:
-        int64 (N, classes), on the grid of `twin.output_fraction_bits`.
+        int64 (N, *output shape), on the grid of `twin.output_fraction_bits`.
     """
     from flow.keras_env import tf
 
     step = tf.function(twin.model, reduce_retracing=True)
     outputs = []
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH].astype(np.float32) / 2.0**INPUT_FRACTION_BITS
+    for start in range(0, len(codes), BATCH):
+        batch = twin.input.reals(codes[start : start + BATCH])
         logits = np.ldexp(
             step(tf.constant(batch), training=False).numpy().astype(np.float64), twin.output_fraction_bits
         )
-        codes = logits.astype(np.int64)
-        assert np.array_equal(codes, logits), "the twin left its grid"
-        outputs.append(codes)
-        progress(min(start + BATCH, len(images)))
-    return np.concatenate(outputs) if outputs else np.zeros((0, twin.model.output_shape[-1]), np.int64)
+        integers = logits.astype(np.int64)
+        assert np.array_equal(integers, logits), "the twin left its grid"
+        outputs.append(integers)
+        progress(min(start + BATCH, len(codes)))
+    return np.concatenate(outputs) if outputs else np.zeros((0, *twin.model.output_shape[1:]), np.int64)
 
 
 def _digest(structure: str, arrays: dict[str, np.ndarray]) -> str:
@@ -103,6 +109,7 @@ def save(twin: Twin, path: Path) -> None:
         {
             "format": FORMAT,
             "model": json.loads(twin.model.to_json()),
+            "input": twin.input.to_json(),
             "output_fraction_bits": twin.output_fraction_bits,
             "activations": [asdict(a) for a in twin.activations],
         }
@@ -136,4 +143,5 @@ def load(path: Path) -> Twin:
     model = keras.models.model_from_json(json.dumps(plain["model"]), custom_objects=CUSTOM_OBJECTS)
     for layer in model.layers:
         layer.set_weights([arrays[f"{layer.name}.{i}"] for i in range(len(layer.weights))])
-    return Twin(model, plain["output_fraction_bits"], tuple(Folded(**a) for a in plain["activations"]))
+    activations = tuple(Folded(**a) for a in plain["activations"])
+    return Twin(model, InputGrid.from_json(plain["input"]), plain["output_fraction_bits"], activations)

@@ -13,7 +13,8 @@ from flow.pipeline.arrays import array_bytes
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.stage import Result, Stage, Work
 from flow.pipeline.stages import fold
-from flow.pipeline.stages.common import code, dataset_of, model_of
+from flow.pipeline.stages.common import code, inputs_of
+from flow.pipeline.subject import subject_of
 from flow.simulate.compare import compare
 
 GRAPH, GOLDEN, VITIS = "graph.npz", "golden.npy", "vitis"
@@ -26,9 +27,9 @@ def run(work: Work) -> Result:
 
     config, reporter = work.config, work.reporter
     twin = load(work.path("fold", fold.TWIN))
-    graph = convert(twin, model_of(config).name)
+    graph = convert(twin, subject_of(config).name)
     ir.save(graph, work.folder / GRAPH)
-    images = dataset_of(config).x_test
+    images = inputs_of(work)
     expected = golden.run(graph, images, lambda done: reporter.progress("golden", done, len(images)))
     write_whole(work.folder / GOLDEN, array_bytes(expected))
     difference = compare(graph.output.inputs[0], expected, np.load(work.path("fold", fold.OUTPUTS)))

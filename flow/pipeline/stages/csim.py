@@ -7,7 +7,7 @@ import numpy as np
 from flow.errors import CheckFailed
 from flow.paths import hls_templates
 from flow.pipeline.stage import Result, Stage, Work
-from flow.pipeline.stages.common import code, dataset_of
+from flow.pipeline.stages.common import code, inputs_of
 from flow.pipeline.stages.convert import GOLDEN, VITIS
 from flow.simulate.compare import compare
 
@@ -17,7 +17,7 @@ def run(work: Work) -> Result:
     from flow.hls.simulation import csim, load_project
 
     config, reporter = work.config, work.reporter
-    images = dataset_of(config).x_test[: config.images]
+    images = inputs_of(work)[: config.images]
     expected = np.load(work.path("convert", GOLDEN))[: len(images)]
     project = load_project(work.path("convert", VITIS))
     reporter.line("  compiling the C simulation")

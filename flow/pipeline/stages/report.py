@@ -10,9 +10,10 @@ from flow import __version__, ir
 from flow.boards import Board, find_board
 from flow.folding import file
 from flow.pipeline.stage import Result, Stage, Work
-from flow.pipeline.stages.common import bits_of, code, dataset_name
+from flow.pipeline.stages.common import code
 from flow.pipeline.stages.convert import GRAPH
 from flow.pipeline.stages.rtl import FOLDING
+from flow.pipeline.subject import subject_of
 from flow.report import check, write
 
 #: whose versions decide the figures
@@ -69,6 +70,13 @@ def _folding(work: Work) -> dict[str, dict[str, int]]:
     return {name: {"pe": fold.lanes, "simd": fold.simd, "cycles": cycles[name]} for name, fold in folding.folds.items()}
 
 
+def _bits(work: Work) -> dict[str, dict[str, int]]:
+    """Widths as they are deployed."""
+    graph = ir.load(work.path("convert", GRAPH))
+    weights = {node.name: node.weight_bits for node in graph.nodes if isinstance(node, ir.Matvec)}
+    return {"weights": weights, "activations": work.values("fold")["activation_bits"]}
+
+
 def without_folders(text: str) -> str:
     """`text` with every absolute path cut to its last part: a report is passed on, and says nothing of the machine."""
     return re.sub(r"(?<![\w.])/(?:[^\s/,;]+/)*([^\s/,;]+)", r"\1", text)
@@ -77,7 +85,8 @@ def without_folders(text: str) -> str:
 def assemble(work: Work) -> dict[str, Any]:
     """The report as a plain dictionary."""
     config, board = work.config, find_board(work.config.board)
-    bits = bits_of(config)
+    subject = subject_of(config)
+    samples = subject.samples()
     trained, folded, rtl = work.values("train"), work.values("fold"), work.values("simulate")
     converted, csim = work.values("convert"), work.values("csim")
     not_measured = {
@@ -88,6 +97,8 @@ def assemble(work: Work) -> dict[str, Any]:
     timing = _timing(work)
     if timing["fmax_mhz"] is None:
         not_measured["timing"] = "the build was asked not to route (route=false)"
+    if samples is None or samples.labels is None:
+        not_measured["accuracy"] = "no labels were given"
     routed = work.values("synthesize").get("timing", {})
     part = [name for name, found in routed.items() if tuple(found["lanes"]) != (1, 1)]
     if part:
@@ -96,10 +107,10 @@ def assemble(work: Work) -> dict[str, Any]:
             f"that the load of the others on common signals is not in their Fmax (route_rows=0 routes all)"
         )
     return {
-        "model": config.model,
-        "bits": {"weights": bits.weights, "activations": bits.activations},
+        "model": subject.name,
+        "bits": _bits(work),
         "dataset": {
-            "name": dataset_name(config),
+            "name": "random" if samples is None else samples.name,
             "images": folded["images"],
             "source": without_folders(trained["source"]),
         },

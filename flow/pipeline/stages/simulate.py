@@ -9,9 +9,10 @@ from flow.errors import CheckFailed
 from flow.folding import file
 from flow.paths import testbench
 from flow.pipeline.stage import Result, Stage, Work
-from flow.pipeline.stages.common import code, dataset_of
+from flow.pipeline.stages.common import code, inputs_of
 from flow.pipeline.stages.convert import GOLDEN, GRAPH
 from flow.pipeline.stages.rtl import FOLDER, FOLDING
+from flow.pipeline.subject import share_right, subject_of
 from flow.rtl import load_design
 from flow.simulate.bench import run_bench
 from flow.simulate.compare import compare
@@ -24,8 +25,8 @@ def run(work: Work) -> Result:
     graph = ir.load(work.path("convert", GRAPH))
     folding = file.load(graph, work.path("rtl", FOLDING))
     design = load_design(work.path("rtl", FOLDER))
-    data = dataset_of(config)
-    images = data.x_test[: config.images]
+    samples = subject_of(config).samples()
+    images = inputs_of(work)[: config.images]
     expected = np.load(work.path("convert", GOLDEN))[: len(images)]
 
     reporter.line("  building the network under Verilator")
@@ -45,7 +46,7 @@ def run(work: Work) -> Result:
     values = {
         "images": len(images),
         "differing": difference.count,
-        "accuracy": float(np.mean(found.outputs.argmax(axis=1) == data.y_test[: len(images)])),
+        "accuracy": share_right(found.outputs, None if samples is None else samples.labels),
         "first_frame_cycles": found.first_frame_cycles,
         "interval_cycles": found.interval_cycles,
         "images_per_second": rate,

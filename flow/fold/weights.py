@@ -1,0 +1,292 @@
+"""Handlers of layers with weights: integers on their grid, a scale of their own and a bias pending or taken in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flow.errors import FlowError
+from flow.fold.grids import Grid, code_grid, has_scale, read_grid, weight_codes
+from flow.fold.pending import activate
+from flow.fold.steps import Affine, Chain
+from flow.fold.value import Value, codes, float_type
+from flow.ir.types import signed_width
+from flow.keras_env import keras, qkeras
+from flow.twin.layers import WideBinary, WideBits
+
+if TYPE_CHECKING:
+    from flow.fold.network import Fold
+
+MAX_WEIGHT_BITS = 8
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Weights as integers: real weight = code * 2**-grid.fraction_bits * scale.
+
+    Attributes:
+        codes: int64, output channels last.
+        scale: float64 (outputs,), or None for 1.
+    """
+
+    grid: Grid
+    codes: np.ndarray
+    scale: np.ndarray | None
+
+    @property
+    def real(self) -> np.ndarray:
+        """The twin's weights: without the scale."""
+        return np.ldexp(self.codes.astype(np.float64), -self.grid.fraction_bits)
+
+
+def read_kernel(name: str, quantizer: Any, values: Any, outputs_last: int = 1) -> Kernel:
+    """The weights as the layer itself quantizes them.
+
+    Args:
+        quantizer: the layer's own, an object.
+        values: latent weights, a Keras variable or tensor.
+        outputs_last: trailing axes that number the outputs, 2 for a depthwise kernel.
+
+    Raises:
+        FlowError: no quantizer, one that has no integers, or a weight off its grid.
+    """
+    if quantizer is None:
+        raise FlowError(f"{name}: has no kernel quantizer; use quantized_bits(..., alpha=1) or binary(alpha=1)")
+    grid = code_grid(name, quantizer)
+    if not grid.signed or grid.bits > MAX_WEIGHT_BITS:
+        raise FlowError(f"{name}: weights are signed and have 1 to {MAX_WEIGHT_BITS} bits")
+    quantized = np.asarray(quantizer(values), dtype=np.float64)
+    if not has_scale(quantizer):
+        return Kernel(grid, weight_codes(name, grid, quantized), None)
+    scale = np.broadcast_to(np.asarray(quantizer.scale, dtype=np.float64), quantized.shape)
+    flat = scale.reshape(-1, int(np.prod(quantized.shape[-outputs_last:])))
+    if not np.array_equal(flat, np.broadcast_to(flat[:1], flat.shape)):
+        raise FlowError(f"{name}: the scale of its weights (alpha) differs inside an output channel")
+    # a filter of zeros may have a scale of zero, whose codes do not matter
+    unscaled = np.divide(quantized, scale, out=np.full_like(quantized, float(grid.binary)), where=scale != 0)
+    return _normalized(Kernel(grid, weight_codes(name, grid, unscaled), flat[0].copy()))
+
+
+def _normalized(kernel: Kernel) -> Kernel:
+    """One power of two for all channels is the grid's own."""
+    mantissa, exponent = np.frexp(kernel.scale)
+    if np.all(mantissa == 0.5) and np.all(exponent == exponent[0]):
+        grid = replace(kernel.grid, fraction_bits=kernel.grid.fraction_bits - int(exponent[0] - 1))
+        return Kernel(grid, kernel.codes, None)
+    return kernel
+
+
+def _taken_in(name: str, kernel: Kernel) -> Kernel:
+    """Powers of two that differ by channel, which nothing behind takes: into the weights, if 8 bits hold them."""
+    mantissa, exponent = np.frexp(kernel.scale)
+    if np.all(mantissa == 0.5):
+        shift = exponent - exponent.min()
+        shifted = (kernel.codes.reshape(-1, len(shift)) << shift).reshape(kernel.codes.shape)
+        bits = max(signed_width(int(shifted.min()), int(shifted.max())), 2)
+        if bits <= MAX_WEIGHT_BITS:
+            fraction_bits = kernel.grid.fraction_bits - int(exponent.min() - 1)
+            magnitude = 1 << (bits - 1)
+            return Kernel(Grid(bits, fraction_bits, True, -magnitude, magnitude - 1), shifted, None)
+    raise FlowError(
+        f"{name}: its weights have a scale for each channel (alpha), and nothing behind it can take that; "
+        "put a QActivation behind it, or train it with alpha=1"
+    )
+
+
+def read_bias(layer: Any) -> np.ndarray | None:
+    """The trained bias, float64, exactly on its quantizer's grid where it has one."""
+    return quantized_bias(layer.name, layer.bias_quantizer_internal, layer.bias) if layer.use_bias else None
+
+
+def quantized_bias(name: str, quantizer: Any, bias: Any) -> np.ndarray:
+    """A bias as its quantizer, if there is one, makes it."""
+    if quantizer is None:
+        return np.asarray(bias, dtype=np.float64)
+    if has_scale(quantizer) and isinstance(quantizer.alpha, str):
+        return np.asarray(quantizer(bias), dtype=np.float64)
+    grid = read_grid(name, quantizer)
+    return np.ldexp(weight_codes(name, grid, quantizer(bias)).astype(np.float64), -grid.fraction_bits)
+
+
+def _inline_activation(fold: Fold, layer: Any) -> Any:
+    """A QKeras layer's own `activation`: None, "relu", or a quantizer."""
+    activation = layer.activation
+    name = getattr(activation, "__name__", None)
+    if activation is None or name == "linear" or (name == "softmax" and layer.name in fold.outputs):
+        return None
+    if name == "relu":
+        return "relu"
+    if name is not None:
+        raise FlowError(f"{layer.name}: activation {name} is not supported; relu or a QKeras quantizer are")
+    return activation
+
+
+def _twin_quantizer(grid: Grid, dtype: str) -> Any:
+    """A fresh weight quantizer with the same grid, in the layer's float type."""
+    if grid.binary:
+        if grid.fraction_bits == 0:
+            return (qkeras.binary if dtype == "float32" else WideBinary)(alpha=1)
+        # -1 and +1 times a power of two: two bits, whose middle is not used
+        grid = Grid(2, grid.fraction_bits, True, -1, 1)
+    kind = qkeras.quantized_bits if dtype == "float32" else WideBits
+    integer = grid.bits - 1 - grid.fraction_bits
+    # QKeras raises the integer 2 to this power: a negative one has to be a float
+    integer = integer if integer >= 0 else float(integer)
+    return kind(grid.bits, integer, symmetric=int(grid.low == -grid.high), keep_negative=1, alpha=1)
+
+
+def _reach(kernel: np.ndarray, value: Value) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the greatest sum of each output.
+
+    A window may hang over the zero padding, so that 0 is always among the inputs.
+    """
+    low_in, high_in = np.minimum(value.low, 0)[:, None], np.maximum(value.high, 0)[:, None]
+    rows = kernel.reshape(-1, len(value.low), kernel.shape[-1])
+    low, high = np.minimum(rows * low_in, rows * high_in), np.maximum(rows * low_in, rows * high_in)
+    return low.sum(axis=(0, 1)), high.sum(axis=(0, 1))
+
+
+def linear(
+    fold: Fold, layer: Any, value: Value, kernel: Kernel, bias: np.ndarray | None, make: Callable[..., Any],
+    activation: Any = None, part: str = "",
+) -> Value:  # fmt: skip
+    """What all these layers share.
+
+    Args:
+        kernel: in the twin's shape.
+        bias: float64 (outputs,), or None.
+        make: makes the twin's layer from the quantizer and further keyword arguments.
+        activation: "relu", a quantizer, or None.
+        part: suffix of the name where this is the first half of a layer, whose result the second half reads.
+    """
+    value = codes(value, layer.name)
+    absorbed = activation is not None or (not part and fold.quantized_later(layer.name))
+    if kernel.scale is not None and not absorbed:
+        kernel = _taken_in(layer.name, kernel)
+    fraction_bits = value.fraction_bits + kernel.grid.fraction_bits
+    low, high = _reach(kernel.codes, value)
+
+    chain, inside = Chain(fraction_bits), None
+    if absorbed and (bias is not None or kernel.scale is not None):
+        scale = np.float64(1) if kernel.scale is None else kernel.scale
+        chain = chain.then(Affine(np.float64(0), scale, np.float64(0) if bias is None else bias))
+    elif bias is not None:
+        inside = np.ldexp(bias, fraction_bits)
+        if not np.array_equal(inside, np.rint(inside)):
+            raise FlowError(
+                f"{layer.name}: its bias is finer than its accumulator's grid, 2**-{fraction_bits}; give it "
+                f"bias_quantizer=quantized_bits(b, i, alpha=1) with b - i - 1 <= {fraction_bits}"
+            )
+        low, high = low + inside.astype(np.int64), high + inside.astype(np.int64)
+    dtype = float_type(int(np.maximum(-low, high).max()))
+    twin_layer = make(
+        _twin_quantizer(kernel.grid, dtype), use_bias=inside is not None, dtype=dtype, name=fold.name(layer.name + part)
+    )
+    tensor = twin_layer(value.tensor)
+    twin_layer.set_weights([kernel.real] if inside is None else [kernel.real, bias])
+    result = Value(tensor, low, high, chain, layer.name)
+    return result if activation is None else activate(fold, f"{layer.name}_act", layer.name, result, activation)
+
+
+# -- handlers ----------------------------------------------------------------------------------------------------------
+
+
+def _convolution(filters: int, size: Any, strides: Any, padding: str) -> Callable[..., Any]:
+    def make(quantizer: Any, **kwargs: Any) -> Any:
+        return qkeras.QConv2D(filters, size, strides=strides, padding=padding, kernel_quantizer=quantizer, **kwargs)
+
+    return make
+
+
+def conv_2d(fold: Fold, layer: Any, value: Value) -> Value:
+    kernel = read_kernel(layer.name, layer.kernel_quantizer_internal, layer.kernel)
+    make = _convolution(layer.filters, layer.kernel_size, layer.strides, layer.padding)
+    return linear(fold, layer, value, kernel, read_bias(layer), make, _inline_activation(fold, layer))
+
+
+def conv_2d_batchnorm(fold: Fold, layer: Any, value: Value) -> Value:
+    """The kernel times the slope of the batch normalization is what is quantized."""
+    folded, bias = layer.get_folded_weights()
+    kernel = read_kernel(layer.name, layer.kernel_quantizer_internal, folded)
+    bias = quantized_bias(layer.name, layer.bias_quantizer_internal, bias)
+    make = _convolution(layer.filters, layer.kernel_size, layer.strides, layer.padding)
+    return linear(fold, layer, value, kernel, bias, make, _inline_activation(fold, layer))
+
+
+def conv_1d(fold: Fold, layer: Any, value: Value) -> Value:
+    """A sequence is an image of one row."""
+    kernel = read_kernel(layer.name, layer.kernel_quantizer_internal, layer.kernel)
+    kernel = replace(kernel, codes=kernel.codes[None])
+    padding = layer.padding
+    if padding == "causal":
+        value, padding = codes(value, layer.name), "valid"
+        pad = keras.layers.ZeroPadding2D(
+            ((0, 0), (layer.kernel_size[0] - 1, 0)), name=fold.name(f"{layer.name}_pad"), dtype=value.dtype
+        )
+        value = replace(value, tensor=pad(value.tensor))
+    make = _convolution(layer.filters, (1, *layer.kernel_size), (1, *layer.strides), padding)
+    return linear(fold, layer, value, kernel, read_bias(layer), make, _inline_activation(fold, layer))
+
+
+def _spread(kernel: Kernel) -> Kernel:
+    """A depthwise kernel (KH, KW, C, multiplier) as that of a convolution: (KH, KW, C, C * multiplier), else zeros."""
+    height, width, channels, multiplier = kernel.codes.shape
+    full = np.zeros((height, width, channels, channels, multiplier), dtype=np.int64)
+    for channel in range(channels):
+        full[:, :, channel, channel] = kernel.codes[:, :, channel]
+    grid = Grid(2, kernel.grid.fraction_bits, True, -1, 1) if kernel.grid.binary else kernel.grid
+    return Kernel(grid, full.reshape(height, width, channels, channels * multiplier), kernel.scale)
+
+
+def _depthwise(fold: Fold, layer: Any, value: Value, kernel: Kernel, bias: np.ndarray | None) -> Value:
+    spread = _spread(kernel)
+    make = _convolution(spread.codes.shape[-1], layer.kernel_size, layer.strides, layer.padding.lower())
+    return linear(fold, layer, value, spread, bias, make, _inline_activation(fold, layer))
+
+
+def depthwise_conv_2d(fold: Fold, layer: Any, value: Value) -> Value:
+    kernel = read_kernel(layer.name, layer.depthwise_quantizer_internal, layer.depthwise_kernel, outputs_last=2)
+    return _depthwise(fold, layer, value, kernel, read_bias(layer))
+
+
+def depthwise_conv_2d_batchnorm(fold: Fold, layer: Any, value: Value) -> Value:
+    folded, bias = layer.get_folded_weights()
+    kernel = read_kernel(layer.name, layer.depthwise_quantizer_internal, folded, outputs_last=2)
+    return _depthwise(fold, layer, value, kernel, quantized_bias(layer.name, layer.bias_quantizer_internal, bias))
+
+
+def separable_conv_2d(fold: Fold, layer: Any, value: Value) -> Value:
+    """Depthwise, then 1x1; between them are exact integers."""
+    kernel = read_kernel(layer.name, layer.depthwise_quantizer_internal, layer.depthwise_kernel, outputs_last=2)
+    spread = _spread(kernel)
+    make = _convolution(spread.codes.shape[-1], layer.kernel_size, layer.strides, layer.padding)
+    value = linear(fold, layer, value, spread, None, make, part="_depthwise")
+    kernel = read_kernel(layer.name, layer.pointwise_quantizer_internal, layer.pointwise_kernel)
+    make = _convolution(layer.filters, (1, 1), (1, 1), "valid")
+    return linear(fold, layer, value, kernel, read_bias(layer), make, _inline_activation(fold, layer))
+
+
+def dense(fold: Fold, layer: Any, value: Value) -> Value:
+    kernel = read_kernel(layer.name, layer.kernel_quantizer_internal, layer.kernel)
+    return _dense(fold, layer, value, kernel, read_bias(layer))
+
+
+def dense_batchnorm(fold: Fold, layer: Any, value: Value) -> Value:
+    folded, bias = layer.get_folded_weights()
+    kernel = read_kernel(layer.name, layer.kernel_quantizer_internal, folded)
+    return _dense(fold, layer, value, kernel, quantized_bias(layer.name, layer.bias_quantizer_internal, bias))
+
+
+def _dense(fold: Fold, layer: Any, value: Value, kernel: Kernel, bias: np.ndarray | None) -> Value:
+    """On a vector; on a map it works on each pixel, as a 1x1 convolution does."""
+    if len(value.shape) == 1:
+
+        def make(quantizer: Any, **kwargs: Any) -> Any:
+            return qkeras.QDense(layer.units, kernel_quantizer=quantizer, **kwargs)
+    else:
+        kernel = replace(kernel, codes=kernel.codes[None, None])
+        make = _convolution(layer.units, (1, 1), (1, 1), "valid")
+    return linear(fold, layer, value, kernel, bias, make, _inline_activation(fold, layer))

@@ -1,0 +1,150 @@
+"""One of the project's networks: a checkpoint that comes along, one of the user's, or training."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flow.bits import BitsSpec
+from flow.datasets import DATASETS, Dataset, load
+from flow.errors import FlowError, unknown
+from flow.network import Samples
+from flow.pipeline.config import DEFAULT_BITS, BuildConfig
+from flow.pipeline.reporter import TrainingProgress
+from flow.pipeline.stage import Result
+from flow.pipeline.stages.common import file_digest
+from keras_models import find_model
+
+if TYPE_CHECKING:
+    from flow.keras_env import keras
+    from flow.pipeline.stage import Work
+
+
+class BuiltIn:
+    """See `Subject`."""
+
+    def __init__(self, config: BuildConfig) -> None:
+        self._config = config
+        self._spec = find_model(config.model)
+        self._bits_text = config.bits or DEFAULT_BITS
+        self.name = self._spec.name
+
+    @property
+    def run_name(self) -> str:
+        return f"{self.name}-{Path(self._bits_text).stem}-{self._dataset_name}"
+
+    @property
+    def _bits(self) -> BitsSpec:
+        return BitsSpec.parse(self._spec, self._bits_text)
+
+    @property
+    def _dataset_name(self) -> str:
+        """What `auto` comes to, without loading anything."""
+        from flow.datasets import cifar10
+
+        if self._config.dataset != "auto":
+            return self._config.dataset
+        shape = self._spec.input_shape
+        there = shape == cifar10.IMAGE_SHAPE and cifar10.find(cifar10.places(self._config.data)) is not None
+        return "cifar10" if there else "digits"
+
+    def _dataset(self) -> Dataset:
+        return _load(self._config.dataset, self._config.data, self._spec.input_shape)
+
+    def check(self) -> None:
+        config = self._config
+        _ = self._bits
+        if config.samples is not None:
+            raise FlowError(f"--samples: {self.name} is tried on a dataset (--dataset); samples are for a model file")
+        if config.dataset not in DATASETS:
+            raise unknown("dataset", config.dataset, DATASETS)
+        if config.data is not None and not config.data.is_dir():
+            raise FlowError(f"--data {config.data}: there is no such folder")
+        if config.checkpoint is not None and not config.checkpoint.is_file():
+            raise FlowError(f"--checkpoint {config.checkpoint}: there is no such file")
+
+    def settings(self) -> Any:
+        from flow.training.checkpoints import find_checkpoint
+
+        config = self._config
+        shipped = find_checkpoint(self.name, self._dataset_name, self._bits)
+        return {
+            "model": self.name,
+            "bits": self._bits.model_dump(),
+            "dataset": self._dataset_name,
+            "epochs": config.epochs,
+            "seed": config.seed if shipped is None or config.epochs else None,
+            "checkpoint": file_digest(config.checkpoint or (None if config.epochs else shipped)),
+        }
+
+    def prepare(self, work: Work) -> Result:
+        from flow.training.checkpoints import find_checkpoint, read_meta
+
+        data = self._dataset()
+        work.reporter.line(f"  {data.source}")
+        path = self._given(data.name)
+        if path is None:
+            path = self._train(work, data)
+        else:
+            meta = read_meta(path)
+            work.reporter.line(f"  checkpoint {path.name}: {meta.accuracy:.2%} on {meta.test_images:,} test images")
+            for suffix in (".h5", ".json", ".csv"):
+                if path.with_suffix(suffix).exists():
+                    shutil.copyfile(path.with_suffix(suffix), work.folder / path.with_suffix(suffix).name)
+        found = find_checkpoint(self.name, data.name, self._bits, work.folder)
+        if found is None:
+            raise FlowError(f"no checkpoint for {self.name} on {data.name} in {work.folder}")
+        values = {"network": found.name, "command": read_meta(found).command, "source": data.source}
+        return Result(values, (found.name, found.with_suffix(".json").name))
+
+    def _given(self, dataset: str) -> Path | None:
+        """The checkpoint to build, or None to train."""
+        from flow.training.checkpoints import find_checkpoint, read_meta
+
+        config = self._config
+        if config.checkpoint is None:
+            return None if config.epochs else find_checkpoint(self.name, dataset, self._bits)
+        meta = read_meta(config.checkpoint)
+        for what, found, wanted in (
+            ("model", meta.model, self.name),
+            ("dataset", meta.dataset, dataset),
+            ("bits", meta.bits, self._bits),
+        ):
+            if found != wanted:
+                raise FlowError(
+                    f"{config.checkpoint} was trained with another {what} than asked for: {found}, not {wanted}"
+                )
+        return config.checkpoint
+
+    def _train(self, work: Work, data: Dataset) -> Path:
+        from flow.training.config import default_config
+        from flow.training.run import float_start, train_quantized
+
+        config, spec = self._config, self._spec
+        progress = TrainingProgress(work.reporter)
+        start = float_start(spec, data, work.folder, progress, config.seed)
+        recipe = default_config(data.name, spec.image_size, quantized=True)
+        changes = {"seed": config.seed} | ({"epochs": config.epochs} if config.epochs else {})
+        recipe = recipe.model_copy(update=changes)
+        trained = train_quantized(spec, self._bits, data, start, recipe, progress, work.folder)
+        command = ["flow", "train", "--model", spec.name, "--dataset", data.name, "--bits", self._bits_text]
+        command += ["--epochs", str(recipe.epochs), "--seed", str(recipe.seed)]
+        return trained.save(shlex.join(command), work.folder)
+
+    def load(self, path: Path) -> keras.Model:
+        from flow.training.checkpoints import load_checkpoint
+
+        return load_checkpoint(path)[0]
+
+    def samples(self) -> Samples:
+        data = self._dataset()
+        return Samples(data.x_test, data.y_test, data.name, data.source)
+
+
+@lru_cache(maxsize=1)
+def _load(name: str, data: Path | None, shape: tuple[int, int, int]) -> Dataset:
+    """The images, read once for all stages of a run."""
+    return load(name, data, shape)

@@ -1,0 +1,70 @@
+"""A trained network that somebody brought as a file."""
+
+from __future__ import annotations
+
+import shutil
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flow.errors import FlowError
+from flow.network import Samples, load_samples, network_name, read_configuration
+from flow.pipeline.config import BuildConfig
+from flow.pipeline.stage import Result
+from flow.pipeline.stages.common import file_digest
+
+if TYPE_CHECKING:
+    from flow.keras_env import keras
+    from flow.pipeline.stage import Work
+
+
+class ModelFile:
+    """See `Subject`."""
+
+    def __init__(self, config: BuildConfig) -> None:
+        self._config = config
+        self._path = Path(config.model)
+        self.name = self.run_name = network_name(config.model)
+
+    def check(self) -> None:
+        for option, given in (
+            ("--bits", self._config.bits), ("--epochs", self._config.epochs), ("--checkpoint", self._config.checkpoint),
+        ):  # fmt: skip
+            if given is not None:
+                raise FlowError(f"{option}: {self._path.name} is trained, with bits of its own; leave {option} out")
+        if not self._path.exists():
+            raise FlowError(f"--model {self._path}: there is no such file")
+        read_configuration(self._path)
+        self.samples()
+
+    def settings(self) -> Any:
+        return {"model": file_digest(self._path), "name": self.name, "samples": file_digest(self._config.samples)}
+
+    def prepare(self, work: Work) -> Result:
+        name = f"network{self._path.suffix.lower()}"
+        shutil.copyfile(self._path, work.folder / name)
+        samples = self.samples()
+        source = f"random inputs, seed {self._config.seed}" if samples is None else samples.source
+        work.reporter.line(f"  {self._path.name}, tried on {source}")
+        return Result({"network": name, "command": None, "source": source}, (name,))
+
+    def load(self, path: Path) -> keras.Model:
+        from flow.network import load_model_file
+
+        return load_model_file(path)
+
+    def samples(self) -> Samples | None:
+        if self._config.samples is None:
+            return None
+        return _samples(self._config.samples, _shape(self._path))
+
+
+@lru_cache(maxsize=1)
+def _samples(path: Path, shape: tuple[int, ...]) -> Samples:
+    return load_samples(path, shape)
+
+
+def _shape(path: Path) -> tuple[int, ...]:
+    """The shape that the network takes, from its configuration."""
+    layers = read_configuration(path)["layers"]
+    return tuple(next(e["config"]["batch_input_shape"][1:] for e in layers if e["class_name"] == "InputLayer"))
