@@ -156,11 +156,34 @@ def scaled() -> keras.Model:
     return randomized(keras.Model(source, x, name="scaled"))
 
 
+def keywords() -> keras.Model:
+    """The keyword DS-CNN in small: depthwise and pointwise convolutions, an average over all positions."""
+    four = networks.weights(4)
+    source = layers.Input((10, 6, 1), name="mfcc")
+    x = qkeras.QActivation("quantized_bits(8,3,alpha=1)", name="in")(source)
+    x = networks.conv(4, kernel=(4, 3), strides=2, name="first")(x)
+    x = layers.BatchNormalization(name="first_bn")(x)
+    x = relu_codes("first_out")(x)
+    x = qkeras.QDepthwiseConv2D(3, padding="same", depthwise_quantizer=four, use_bias=False, name="dw")(x)
+    x = layers.BatchNormalization(name="dw_bn")(x)
+    x = relu_codes("dw_out")(x)
+    x = networks.conv(5, kernel=1, name="pw")(x)
+    x = layers.BatchNormalization(name="pw_bn")(x)
+    x = qkeras.QActivation("quantized_relu(3,2)", name="pw_out")(x)
+    x = qkeras.QSeparableConv2D(
+        6, 3, padding="same", depthwise_quantizer="binary(alpha=1)", pointwise_quantizer=networks.weights(3), name="sep"
+    )(x)
+    x = qkeras.QActivation("quantized_relu(4,4)", name="sep_out")(x)
+    x = qkeras.QDepthwiseConv2DBatchnorm(
+        2, depth_multiplier=2, depthwise_quantizer="quantized_bits(4,1,1,alpha='auto')", name="fused"
+    )(x)
+    x = qkeras.QActivation("quantized_relu(4,4)", name="fused_out")(x)
+    x = qkeras.QGlobalAveragePooling2D(name="mean", activation="quantized_relu(6,4)")(x)
+    x = qkeras.QDense(4, kernel_quantizer=four, use_bias=False, name="last")(x)
+    return randomized(keras.Model(source, x, name="keywords"))
+
+
 NETWORKS = {
-    "jets": jets,
-    "autoencoder": autoencoder,
-    "signs": signs,
-    "lenet": lenet,
-    "sequence": sequence,
-    "scaled": scaled,
-}
+    "jets": jets, "autoencoder": autoencoder, "signs": signs, "lenet": lenet, "sequence": sequence, "scaled": scaled,
+    "keywords": keywords,
+}  # fmt: skip

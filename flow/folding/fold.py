@@ -4,10 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from math import ceil
 
 from flow.errors import FlowError, unknown
 from flow.folding.steps import frame_cycles
-from flow.ir import Add, Flatten, Fork, Graph, Input, Matvec, MaxPool, Node, Output, Requantize, SumPool, Threshold, Window
+from flow.ir import (
+    Add,
+    Flatten,
+    Fork,
+    Graph,
+    Input,
+    Matvec,
+    MaxPool,
+    Node,
+    Output,
+    Requantize,
+    SumPool,
+    TensorType,
+    Threshold,
+    Window,
+)
 
 
 class Memory(str, Enum):
@@ -49,6 +65,9 @@ class Fold:
 #: the widest dot product that `matvec` builds
 MAX_SIMD = 128
 
+#: the widest bus from the host, in bits, where a beat need not be a pixel
+MAX_BUS_BITS = 512
+
 #: nodes whose fold somebody chooses; the others follow from their neighbours
 CHOSEN = (Matvec, Threshold, Requantize, Add, MaxPool, SumPool)
 
@@ -76,7 +95,9 @@ class Folding:
 
     def output_lanes(self, graph: Graph, node: Node) -> int:
         """Elements per beat that `node` gives."""
-        if isinstance(node, (Input, Window)):
+        if isinstance(node, Input):
+            return bus_lanes(node.output)
+        if isinstance(node, Window):
             return node.output.channels
         if isinstance(node, (Fork, Flatten, Output)):
             return self.input_lanes(graph, node)
@@ -92,7 +113,7 @@ class Folding:
         if isinstance(node, Matvec):
             return matvec_cycles(graph, node, self.vector_cycles(node))
         if isinstance(node, Input):
-            return node.output.positions
+            return node.output.elements // bus_lanes(node.output)
         source = graph.sources(node)[0]
         return source.elements // self.input_lanes(graph, node)
 
@@ -126,6 +147,14 @@ class Folding:
                     f"folding: layer '{node.name}' takes {taken} elements a beat and '{name}' gives {given}: "
                     "one must divide the other"
                 )
+
+
+def bus_lanes(kind: TensorType) -> int:
+    """Elements that the host sends in a beat: a pixel, or of a vector as many as divide it and fit the bus."""
+    if kind.positions > 1:
+        return kind.channels
+    most = max(MAX_BUS_BITS // (8 * ceil(kind.width_bits / 8)), 1)
+    return max(lanes for lanes in divisors(kind.channels) if lanes <= most)
 
 
 def matvec_cycles(graph: Graph, node: Matvec, vector_cycles: int) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from flow.errors import FlowError
 from flow.folding import cost
 from flow.folding.budget import Amount
-from flow.folding.fold import CHOSEN, MAX_SIMD, Fold, Folding, divisors, matvec_cycles
+from flow.folding.fold import CHOSEN, MAX_SIMD, Fold, Folding, bus_lanes, divisors, matvec_cycles
 from flow.folding.schedule import fifo_depths
-from flow.ir import Graph, Matvec, Node
+from flow.ir import Graph, Input, Matvec, Node
 
 
 def _matvec_options(graph: Graph, node: Matvec) -> list[tuple[int, Fold]]:
@@ -58,6 +58,8 @@ def _fewest(graph: Graph, node: Node) -> int:
     """Cycles per frame of a node that is not folded at all."""
     if isinstance(node, Matvec):
         return _matvec_options(graph, node)[0][0]
+    if isinstance(node, Input):
+        return node.output.elements // bus_lanes(node.output)
     return node.output.positions
 
 

@@ -158,6 +158,11 @@ def _window(
 ) -> Window:
     height, width, channels = source.output.shape
     top, left, bottom, right = padding
+    if top + bottom >= kernel[0] or left + right >= kernel[1]:
+        raise FlowError(
+            f"{name.removesuffix('_window')}: {top + bottom} rows and {left + right} columns of zeros are padded; "
+            f"a {kernel[0]}x{kernel[1]} kernel takes {kernel[0] - 1} and {kernel[1] - 1} at the most"
+        )
     shape = (
         (height + top + bottom - kernel[0]) // stride[0] + 1,
         (width + left + right - kernel[1]) // stride[1] + 1,

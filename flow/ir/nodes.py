@@ -111,7 +111,7 @@ class Window(Node):
         height, width, channels = sources[0].shape
         top, left, bottom, right = self.padding
         kernel_h, kernel_w = self.kernel
-        self._require(max(top, bottom) < kernel_h and max(left, right) < kernel_w, "padding as large as the kernel")
+        self._require(top + bottom < kernel_h and left + right < kernel_w, "padding as large as the kernel")
         self._require(height + top + bottom >= kernel_h and width + left + right >= kernel_w, "kernel exceeds image")
         shape = (
             (height + top + bottom - kernel_h) // self.stride[0] + 1,
