@@ -146,6 +146,8 @@ def layer(graph: Graph, folding: Folding, node: Node, depths: dict[tuple[str, st
                 outer = graph.sources(source)[0]
                 total += window(source, outer.channels, outer.width_bits, outer.shape[1])
                 return total + adapter(graph, folding, graph.by_name[source.inputs[0]], source, depths)
+            if folding.buffers(graph, node):
+                total += stream(node.mw * source.output.width_bits)
             return total + adapter(graph, folding, source, node, depths)
         case Threshold():
             core = threshold(node, folding.folds[node.name], graph.sources(node)[0].width_bits)

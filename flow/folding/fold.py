@@ -103,6 +103,18 @@ class Folding:
             return self.input_lanes(graph, node)
         return self.folds[node.name].lanes
 
+    def buffers(self, graph: Graph, node: Matvec) -> bool:
+        """Whether a vector is collected while the one before it is still worked on, as both take a frame's time.
+
+        So it is where a vector comes, element by element, out of another matrix times a vector.
+        """
+        if node.output.positions > 1 or self.vector_cycles(node) == 1:
+            return False
+        source = graph.by_name[node.inputs[0]]
+        while isinstance(source, (Threshold, Requantize, Flatten, Fork)):
+            source = graph.by_name[source.inputs[0]]
+        return isinstance(source, Input) or (isinstance(source, Matvec) and source.output.positions == 1)
+
     def vector_cycles(self, node: Matvec) -> int:
         """Cycles that a matrix-vector unit takes for one vector."""
         fold = self.folds[node.name]

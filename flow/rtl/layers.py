@@ -129,6 +129,12 @@ def _matvec(context: Context, node: Matvec) -> Layer:
         module.instance("window", "u_window", parameters, ports)
     else:
         vector = adapt(context, layer, outer, node, node.mw, "s_axis")
+        if context.folding.buffers(graph, node):
+            bits = node.mw * element.width_bits
+            held = stream_wires(module, "held", bits)
+            ports = {**CLOCK, **connect("s_axis", vector), **connect("m_axis", held)}
+            module.instance("stream_register", "u_held", {"WIDTH": bits}, ports)
+            vector = held
 
     groups, depth = node.mh // fold.pe, (node.mw // fold.simd) * (node.mh // fold.pe)
     weights_bits, bias_bits = fold.pe * fold.simd * node.weight_bits, fold.pe * node.output.width_bits

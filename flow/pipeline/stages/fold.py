@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flow.files import write_whole
+from flow.network import is_model_file
 from flow.pipeline.arrays import array_bytes
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.stage import Result, Stage, Work
@@ -73,7 +74,8 @@ def _trained_accuracy(trained: keras.Model, samples: Samples | None) -> float | 
 
 def _settings(config: BuildConfig) -> dict | None:
     """Random inputs are as many as the RTL gets."""
-    return {"images": config.images, "seed": config.seed} if subject_of(config).samples() is None else None
+    random = is_model_file(config.model) and config.samples is None
+    return {"images": config.images, "seed": config.seed} if random else None
 
 
 STAGE = Stage("fold", ("train",), code("fold", "twin"), _settings, run)
