@@ -82,6 +82,11 @@ def edited(path: Path, change) -> Path:
     return path
 
 
+def settings(config: dict, layer: int) -> dict:
+    """The settings of a layer in a file's configuration."""
+    return config["config"]["layers"][layer]["config"]
+
+
 @pytest.fixture
 def saved(tmp_path) -> Path:
     path = tmp_path / "jets.h5"
@@ -114,12 +119,12 @@ def test_code_in_a_file_is_never_run(tmp_path):
     ("change", "message"),
     [
         (lambda c: c["config"]["layers"][1].update(class_name="MyDense"), "unsupported layers: fc1 (MyDense)"),
-        (lambda c: c["config"]["layers"][1]["config"].update(kernel_quantizer="os.system(1)"), "fc1: quantizer os.system"),
-        (lambda c: c["config"]["layers"][2]["config"].update(activation="__import__('os')"), "relu1: quantizer __import__"),
-        (lambda c: c["config"]["layers"][2]["config"].update(activation="quantized_relu(exit())"), "relu1: cannot read"),
-        (lambda c: c["config"]["layers"][1]["config"].update(units="many"), "fc1 (QDense): cannot be built"),
-        (lambda c: c["config"]["layers"][1]["config"].update(units=3), "the weights of layer fc1 have shapes"),
-        (lambda c: c["config"]["layers"][0]["config"].update(batch_input_shape=[None, None]), "dynamic shape (None,)"),
+        (lambda c: settings(c, 1).update(kernel_quantizer="os.system(1)"), "fc1: quantizer os.system"),
+        (lambda c: settings(c, 2).update(activation="__import__('os')"), "relu1: quantizer __import__"),
+        (lambda c: settings(c, 2).update(activation="quantized_relu(exit())"), "relu1: cannot read"),
+        (lambda c: settings(c, 1).update(units="many"), "fc1 (QDense): cannot be built"),
+        (lambda c: settings(c, 1).update(units=3), "the weights of layer fc1 have shapes"),
+        (lambda c: settings(c, 0).update(batch_input_shape=[None, None]), "dynamic shape (None,)"),
         (lambda c: c.update(class_name="MyModel"), "it is a model of the class MyModel, which is code"),
         (lambda c: c.update(config=7), "is not that of a Keras model"),
         (lambda c: c["config"].update(layers=[{}]), "its configuration is damaged"),
@@ -167,7 +172,8 @@ def test_reading_a_configuration_needs_no_tensorflow(saved):
     import sys
 
     script = (
-        f"import sys; sys.path[:0] = {sys.path!r}; from pathlib import Path; from flow.network import read_configuration;"
+        f"import sys; sys.path[:0] = {sys.path!r}; from pathlib import Path;"
+        "from flow.network import read_configuration;"
         f"read_configuration(Path({str(saved)!r})); print('tensorflow' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)

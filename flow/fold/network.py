@@ -190,6 +190,8 @@ class Fold:
         return all(self._quantizes(entry) or self._hands_on(entry) for entry in readers)
 
     def _quantizes(self, entry: dict) -> bool:
+        if is_host(entry, self.outputs):
+            return False
         return entry["class_name"] == "QActivation" or (
             entry["class_name"] in ("QAveragePooling2D", "QGlobalAveragePooling2D")
             and entry["config"].get("activation")

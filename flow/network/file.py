@@ -26,7 +26,7 @@ LFS = b"version https://git-lfs"
 
 def is_model_file(model: str) -> bool:
     """Whether `--model` names a file and not one of the project's networks."""
-    return Path(model).suffix.lower() in SUFFIXES or os.sep in model or Path(model).exists()
+    return Path(model).suffix.lower() in SUFFIXES or os.sep in model or Path(model).is_file()
 
 
 def network_name(model: str) -> str:

@@ -34,7 +34,8 @@ class Samples:
 
     def grid(self, shape: tuple[int, ...]) -> InputGrid:
         """The grid of an input that the network itself gives none: pixels, or 16 bits that reach the largest sample."""
-        if self.x.dtype == np.uint8 or (self.x.size and self.x.min() >= 0 and self.x.max() <= 1):
+        image = len(shape) == 3 and shape[0] > 1
+        if self.x.dtype == np.uint8 or (image and self.x.min() >= 0 and self.x.max() <= 1):
             return pixels(shape)
         magnitude = float(np.abs(self.x).max(initial=0))
         return real_grid(shape, int(np.ceil(np.log2(magnitude + 2.0**-30))) if magnitude else 0)

@@ -1,0 +1,72 @@
+"""`flow build` of a file that somebody brought: the same stages, with samples and without."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import published
+import pytest
+from rich.console import Console
+
+from flow.errors import FlowError
+from flow.pipeline.build import build, check, stage_folder
+from flow.pipeline.config import BuildConfig
+from flow.pipeline.reporter import Reporter
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """The jet tagger as a file, and labelled samples."""
+    folder, model = tmp_path_factory.mktemp("own"), published.jets()
+    model.save(folder / "My jets.h5")
+    x = np.random.default_rng(0).normal(0, 1.5, (120, 16)).astype(np.float32)
+    np.savez(folder / "jets.npz", x=x, y=model(x).numpy().argmax(axis=1))
+    return folder
+
+
+def quiet() -> Reporter:
+    return Reporter(Console(file=None, quiet=True))
+
+
+def test_every_engine_agrees_and_the_report_says_on_what(saved, tmp_path):
+    config = BuildConfig(
+        model=str(saved / "My jets.h5"), samples=saved / "jets.npz", images=40, max_cycles=256, bench_frames=2, route=False
+    )  # fmt: skip
+    check(config)
+    build(config, tmp_path, quiet())
+    report = json.loads((stage_folder(tmp_path, "report") / "report.json").read_text())
+    exact = report["exact"]
+    assert exact["golden_vs_keras"] == exact["golden_vs_csim"] == exact["golden_vs_rtl"] == 0
+    assert (exact["keras_images"], exact["rtl_images"]) == (120, 40)
+    assert report["model"] == "my_jets" and report["dataset"]["name"] == "jets"
+    assert report["accuracy"]["trained"] == 1.0 and report["accuracy"]["deployed"] > 0.95
+    # the layers work side by side, each for a frame's time
+    assert report["latency"]["interval_cycles"] <= 256 + 24
+    assert report["bits"]["weights"] == {"fc1": 6, "fc2": 6, "fc3": 6, "output_2": 6}
+
+
+def test_without_samples_inputs_are_random_and_nothing_is_right_or_wrong(saved, tmp_path):
+    config = BuildConfig(model=str(saved / "My jets.h5"), images=30, route=False)
+    found = build(config, tmp_path, quiet(), last="convert").stages
+    assert found["train"].result.values["source"] == "random inputs, seed 0"
+    assert found["fold"].result.values["accuracy_deployed"] is None
+    assert found["convert"].result.values == {"images": 30, "differing": 0}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"bits": "4"}, "--bits: My jets.h5 is trained, with bits of its own"),
+        ({"epochs": 3}, "--epochs: My jets.h5 is trained"),
+        ({"samples": "none.npz"}, "there is no such file"),
+    ],
+)
+def test_settings_that_a_trained_file_does_not_take(saved, settings, message):
+    with pytest.raises(FlowError, match=message):
+        check(BuildConfig(model=str(saved / "My jets.h5"), **settings))
+
+
+def test_samples_are_for_files_only():
+    with pytest.raises(FlowError, match="samples are for a model file"):
+        check(BuildConfig(model="tiny", samples="some.npz"))
