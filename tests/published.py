@@ -47,7 +47,7 @@ def jets(alpha=1) -> keras.Model:
 
 def autoencoder() -> keras.Model:
     """MLPerf Tiny's anomaly detector in small: dense layers with batch normalization, real numbers out."""
-    source = layers.Input((40,), name="input")
+    source = layers.Input((80,), name="input")
     x = qkeras.QActivation(qkeras.quantized_bits(8, 3, alpha=1), name="input_codes")(source)
     for index, units in enumerate((16, 16, 4, 16), start=1):
         x = qkeras.QDense(
@@ -57,7 +57,7 @@ def autoencoder() -> keras.Model:
         x = layers.ReLU(name=f"relu/{index}")(x)
         x = qkeras.QActivation(qkeras.quantized_bits(6, 2, alpha=1), name=f"codes-{index}")(x)
     bits = qkeras.quantized_bits(6, 0, alpha=1)
-    x = qkeras.QDense(40, kernel_quantizer=bits, bias_quantizer=bits, name="reconstruction")(x)
+    x = qkeras.QDense(80, kernel_quantizer=bits, bias_quantizer=bits, name="reconstruction")(x)
     return randomized(keras.Model(source, x, name="autoencoder"))
 
 

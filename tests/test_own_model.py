@@ -31,7 +31,8 @@ def quiet() -> Reporter:
 
 def test_every_engine_agrees_and_the_report_says_on_what(saved, tmp_path):
     config = BuildConfig(
-        model=str(saved / "My jets.h5"), samples=saved / "jets.npz", images=40, max_cycles=256, bench_frames=2, route=False
+        model=str(saved / "My jets.h5"), samples=saved / "jets.npz", images=40, max_cycles=256, bench_frames=2,
+        route=False,
     )  # fmt: skip
     check(config)
     build(config, tmp_path, quiet())

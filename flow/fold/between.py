@@ -106,11 +106,11 @@ def _average(fold: Fold, layer: Any, value: Value, size: tuple[int, int]) -> Val
     power_of_two = area & (area - 1) == 0
     fraction_bits = value.fraction_bits + (area.bit_length() - 1 if power_of_two else 0)
     operations = value.chain.operations
+    if not power_of_two:
+        operations = (_times(1.0 / area), *operations)
     quantizer = getattr(layer, "average_quantizer_internal", None)
-    share = 1.0 / area if quantizer is None else float(quantizer(1.0 / area))
-    factor = share * (area if power_of_two else 1)
-    if factor != 1.0:
-        operations = (Affine(np.float64(0), np.float64(factor), np.float64(0)), *operations)
+    if quantizer is not None:  # QKeras multiplies the finished average with this
+        operations = (*operations, _times(float(quantizer(1.0 / area)) * area))
     summed = Value(value.tensor, low, high, Chain(fraction_bits, operations), layer.name)
     bits, signed = _width(summed)
     pool = SumPool(
@@ -124,6 +124,10 @@ def _average(fold: Fold, layer: Any, value: Value, size: tuple[int, int]) -> Val
     from flow.fold.pending import activate
 
     return activate(fold, f"{layer.name}_act", layer.name, pooled, activation)
+
+
+def _times(factor: float) -> Affine:
+    return Affine(np.float64(0), np.float64(factor), np.float64(0))
 
 
 def average_pool(fold: Fold, layer: Any, value: Value) -> Value:
