@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from flow.errors import FlowError
 from flow.folding import Amount, estimate, file, solve
+from flow.folding.fold import bus_lanes
 from flow.folding.schedule import arrivals, fifo_depths
 from flow.folding.solve import candidates, for_cycles
 from flow.folding.steps import backlog, completions, frame_cycles
-from flow.ir import Matvec
-from graphs import residual, resnet8
+from flow.ir import Matvec, TensorType
+from graphs import Builder, residual, resnet8
 
 LOTS = Amount(1e9, 1e9, 1e9, 1e9)
 
@@ -140,3 +141,16 @@ def test_a_row_and_a_pixel_wait_while_the_last_windows_are_pushed_out():
 
 def test_macs_of_resnet8():
     assert sum(node.macs for node in resnet8().nodes if isinstance(node, Matvec)) == 12_501_632
+
+
+def test_a_vector_comes_in_over_a_bus_of_512_bits_at_most():
+    lanes = {shape: bus_lanes(TensorType(shape, 12, True)) for shape in [(16,), (80,), (37,), (8, 8, 3)]}
+    assert lanes == {(16,): 16, (80,): 20, (37,): 1, (8, 8, 3): 3}
+
+
+def test_a_vector_is_buffered_between_matrices_only():
+    b = Builder("chain", TensorType((8,), 4, False), 3)
+    last = b.threshold("t", b.matvec("first", "image", 6, 4), 3, 30)
+    graph = b.finish(b.matvec("second", last, 4, 4))
+    folding = for_cycles(graph, 24)
+    assert [folding.buffers(graph, graph.by_name[name]) for name in ("first", "second")] == [True, True]

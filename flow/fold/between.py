@@ -109,8 +109,9 @@ def _average(fold: Fold, layer: Any, value: Value, size: tuple[int, int]) -> Val
     if not power_of_two:
         operations = (_times(1.0 / area), *operations)
     quantizer = getattr(layer, "average_quantizer_internal", None)
-    if quantizer is not None:  # QKeras multiplies the finished average with this
-        operations = (*operations, _times(float(quantizer(1.0 / area)) * area))
+    factor = 1.0 if quantizer is None else float(quantizer(1.0 / area)) * area
+    if factor != 1.0:  # QKeras multiplies the finished average with this
+        operations = (*operations, _times(factor))
     summed = Value(value.tensor, low, high, Chain(fraction_bits, operations), layer.name)
     bits, signed = _width(summed)
     pool = SumPool(
