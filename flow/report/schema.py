@@ -130,8 +130,9 @@ class Fold(_Part):
 
 
 class Report(_Part):
-    """The whole. `seconds` is the time of each stage when it ran; `not_measured` maps a key, as in
-    ``"accuracy.rtl"``, or a subject that has no key, to the reason."""
+    """The whole. `seconds` is the time of each stage when it ran; `rates` is what engines get through, by name with
+    its unit (``"rtl_images_per_second"``); `not_measured` maps a key, as in ``"accuracy.rtl"``, or a subject that has no
+    key, to the reason."""
 
     model: str
     bits: Bits
@@ -143,6 +144,7 @@ class Report(_Part):
     timing: Timing
     folding: dict[str, Fold]
     seconds: dict[str, float]
+    rates: dict[str, float] = {}
     versions: dict[str, str]
     not_measured: dict[str, str]
 

@@ -127,6 +127,7 @@ def assemble(work: Work) -> dict[str, Any]:
         "timing": timing,
         "folding": _folding(work),
         "seconds": {name: round(stage.seconds, 1) for name, stage in work.earlier.items()},
+        "rates": {"rtl_images_per_second": round(rtl["images_per_second"], 1)},
         "versions": _versions(),
         "not_measured": not_measured,
     }
