@@ -5,6 +5,7 @@ One build of the `tiny` network is shared by all tests of this file; each works 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -55,9 +56,9 @@ def config(place) -> BuildConfig:
 
 @pytest.fixture(scope="session")
 def complete(place, config) -> Path:
-    folder = place / "run"
-    build(config, folder, quiet())
-    return folder
+    with contextlib.chdir(place):  # a folder named from where one is, as on a command line
+        build(config, Path("run"), quiet())
+    return place / "run"
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ def simulate(
     from flow.rtl import load_design
     from flow.simulate.bench import run_bench
 
+    run = run.absolute()  # the simulator runs in another folder
     config = load_config(run)
     converted, written = stage_folder(run, "convert"), stage_folder(run, "rtl")
     if not (written / rtl.FOLDER / "design.json").exists():

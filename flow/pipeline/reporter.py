@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -29,7 +30,8 @@ class Reporter:
         self._log = sink or (lambda line: None)
 
     def line(self, text: str) -> None:
-        """A sentence worth keeping."""
+        """A sentence worth keeping; places below the working folder are shown from there."""
+        text = text.replace(f"{Path.cwd()}/", "")
         self._log(text)
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
