@@ -14,8 +14,9 @@ from rich.console import Console
 
 from flow.errors import FlowError
 from flow.pipeline.stages.report import without_folders
-from flow.report import check, closing_table, load, verdict, write
+from flow.report import check, closing_table, layer_figures, load, verdict, write
 from flow.report.readme import results_table, updated
+from flow.report.summary import summary_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 CELLS = {"lut": 900.0, "ff": 1500.0, "dsp": 0.0, "bram36": 1.5, "lutram": 44.0, "carry4": 120.0}
@@ -120,6 +121,23 @@ def test_fits_follows_from_the_figures():
     assert "does not fit xc7z020clg400-1: LUT 944 of 930" in verdict(check(tight))
 
 
+def test_bit_operations_are_macs_times_both_widths():
+    assert check(PLAIN).bit_operations is None, "an older report does not say"
+    work = {
+        "stem": {"macs": 1_000, "weight_bits": 8, "input_bits": 8},
+        "s1_conv1": {"macs": 2_000, "weight_bits": 1, "input_bits": 4},
+    }
+    report = check({**PLAIN, "work": work})
+    assert (report.macs, report.bit_operations) == (3_000, 1_000 * 64 + 2_000 * 4)
+    text = dict(summary_rows(report))["operations a frame"]
+    assert text == "3,000 multiply-accumulates, 72,000 of one bit by one bit"
+    figures = {layer.name: layer for layer in layer_figures(report)}
+    assert (figures["stem"].macs, figures["stem"].input_bits, figures["stem"].bit_operations) == (1_000, 8, 64_000)
+    assert figures["stem_out"].bit_operations is None
+    with pytest.raises(ValueError, match=r"work\.stem\.macs: Input should be greater than or equal to 1"):
+        check({**PLAIN, "work": {"stem": {"macs": 0, "weight_bits": 8, "input_bits": 8}}})
+
+
 def test_one_differing_integer_is_not_exact():
     assert check(PLAIN).is_exact
     for engine in ("keras", "csim", "rtl"):
@@ -140,7 +158,7 @@ def test_everything_is_written(tmp_path: Path):
     assert json.loads((tmp_path / "report.json").read_text())["exact"]["golden_vs_rtl"] == 0
     text = (tmp_path / "report.md").read_text()
     assert "| cycles between frames | 576 |" in text
-    assert "| stem | 8 | - | 4 | 9 | 576 | 580 | 655 | 1,500 | 0 | 1.5 | 121.5 |" in text
+    assert "| stem | 8 | - | - | 4 | 9 | 576 | 580 | 655 | 1,500 | 0 | 1.5 | 121.5 |" in text
     assert "| RTL in Verilator | 100 | 0 |" in text
     assert "* power: needs a board" in text
     assert "173,611 frames a second" in text

@@ -1,0 +1,67 @@
+"""The columns that the screen and the page share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flow.comparison.compare import RunRow
+from flow.report.summary import amount, percent
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table of runs.
+
+    Attributes:
+        key: of `RunRow`.
+        head: with the unit.
+        show: its cell.
+        share: key of the share of the chip, drawn as a bar beside the number.
+        on_screen: whether a terminal has room for it.
+    """
+
+    key: str
+    head: str
+    show: Callable[[RunRow], str]
+    share: str | None = None
+    on_screen: bool = True
+
+
+def _number(key: str, head: str, digits: int | None = None, on_screen: bool = True) -> Column:
+    return Column(key, head, lambda row: amount(getattr(row, key), digits), on_screen=on_screen)
+
+
+def _millions(key: str, head: str, on_screen: bool = True) -> Column:
+    def show(row: RunRow) -> str:
+        value = getattr(row, key)
+        return amount(None if value is None else value / 1e6, 1)
+
+    return Column(key, head, show, on_screen=on_screen)
+
+
+def _percent(key: str, head: str, on_screen: bool = True) -> Column:
+    return Column(key, head, lambda row: percent(getattr(row, key)), on_screen=on_screen)
+
+
+def _resource(key: str, head: str) -> Column:
+    return Column(key, head, lambda row: amount(getattr(row, key)), share=f"share_{key}")
+
+
+COLUMNS = (
+    Column("weight_bits", "bits (W, A)", lambda row: f"{amount(row.weight_bits)}, {amount(row.activation_bits)}"),
+    _percent("accuracy_deployed", "accuracy"),
+    Column("exact", "exact (images)", lambda row: f"{'yes' if row.exact else 'NO'} ({amount(row.exact_images)})"),
+    _number("interval_cycles", "cycles a frame"),
+    _number("frames_per_second", "frames/s", 0),
+    _number("first_frame_cycles", "first frame, cycles", on_screen=False),
+    _millions("macs", "MACs, million", on_screen=False),
+    _millions("bit_operations", "bit operations, million"),
+    _resource("lut", "LUT"),
+    _resource("ff", "FF"),
+    _resource("dsp", "DSP"),
+    _resource("bram36", "BRAM36"),
+    _number("fmax_mhz", "Fmax, MHz", 1),
+    Column("fits", "fits", lambda row: {True: "yes", False: "NO", None: "-"}[row.fits]),
+    _number("build_seconds", "build, s", 0, on_screen=False),
+)
