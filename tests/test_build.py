@@ -86,7 +86,9 @@ def test_the_measured_interval_is_the_folding_s(complete):
 def test_the_report_says_what_each_layer_computes(complete):
     report = json.loads((stage_folder(complete, "report") / "report.json").read_text())
     layers = {layer.name: layer for layer in MODELS["tiny"].weight_layers()}
-    assert {name: work["macs"] for name, work in report["work"].items()} == {n: layer.macs for n, layer in layers.items()}
+    assert {name: work["macs"] for name, work in report["work"].items()} == {
+        name: layer.macs for name, layer in layers.items()
+    }
     for name, work in report["work"].items():
         assert work["weight_bits"] == report["bits"]["weights"][name]
         source = layers[name].source
@@ -104,6 +106,15 @@ def test_nothing_runs_when_nothing_changed(copy, config):
 def test_a_changed_setting_runs_what_depends_on_it(copy, config):
     built = build(config.model_copy(update={"images": 30}), copy, quiet(), last="csim")
     assert [name for name, stage in built.stages.items() if not stage.skipped] == ["convert", "csim"]
+
+
+def test_a_run_may_have_a_relative_path(copy, config, monkeypatch):
+    for stage in ("csim", "simulate"):
+        (stage_folder(copy, stage) / "done.json").unlink()
+    (stage_folder(copy, "convert") / "vitis" / "csim").unlink()
+    monkeypatch.chdir(copy.parent)
+    built = build(config, Path(copy.name), quiet(), last="simulate")
+    assert [name for name, stage in built.stages.items() if not stage.skipped] == ["csim", "simulate"]
 
 
 @pytest.mark.parametrize("damage", [lambda p: p.write_bytes(p.read_bytes()[:-7]), lambda p: p.unlink()])

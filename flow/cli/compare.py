@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -13,7 +13,7 @@ def compare(
         list[Path], typer.Argument(metavar="RUN RUN...", help="Folders of finished builds, or their report.json.")
     ],
     out: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Folder for comparison.json, .csv, .html and layers.csv; none are written without it."),
     ] = None,
 ) -> None:

@@ -167,7 +167,9 @@ def _resources(report: Report) -> dict[str, float | None]:
     if total is not None:
         used |= {"lut": total.luts_used, "ff": total.ff, "dsp": total.dsp, "bram36": total.bram36}
     have = {key: getattr(budget, key) for key in used}
-    shares = {f"share_{key}": None if value is None or not have[key] else value / have[key] for key, value in used.items()}
+    shares = {
+        f"share_{key}": None if value is None or not have[key] else value / have[key] for key, value in used.items()
+    }
     return used | shares
 
 

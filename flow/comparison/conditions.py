@@ -33,7 +33,7 @@ CONDITIONS = (
     Condition("model", lambda r: r.model, "layers are set side by side by name only"),
     Condition("dataset", lambda r: r.dataset.name, "accuracies are of different tasks"),
     Condition("test images", lambda r: amount(r.dataset.images), "accuracies are of different samples"),
-    Condition("images that every engine ran", lambda r: amount(r.exact.images), "exactness rests on more images in one"),
+    Condition("images in every engine", lambda r: amount(r.exact.images), "exactness rests on more images in some"),
     Condition("synthesis tool", lambda r: r.resources.tool or NOTHING, "LUT, FF, DSP and BRAM are not comparable"),
     Condition("synthesis flags", lambda r: r.resources.flags or NOTHING, "LUT, FF, DSP and BRAM are not comparable"),
     Condition("chip", lambda r: r.resources.device, "shares are of different chips"),

@@ -15,6 +15,8 @@ from flow.pipeline.stages import STAGES
 from flow.report import Report, load
 
 REPORT = "report.json"
+#: a report rounds seconds to one place
+_ROUNDED_S = 0.06
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def _check_fresh(run: Path, report: Report) -> None:
     """A stage that ran again after the report was written took another time than the report says."""
     for name, seconds in report.seconds.items():
         done = read_json(stage_folder(run, name) / DONE)
-        if round(done["seconds"], 1) != seconds:
+        if abs(done["seconds"] - seconds) > _ROUNDED_S:
             raise FlowError(f"the report in {run} is older than its stage '{name}'; {_go_on(run)}")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flow import __version__
 from flow.comparison.bars import folding_bars, resource_bars
@@ -10,6 +12,9 @@ from flow.comparison.columns import COLUMNS
 from flow.comparison.compare import Comparison, RunRow
 from flow.comparison.scatter import Sample, Scatter, scatter
 from flow.comparison.table import ALIKE
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -21,14 +26,20 @@ _AGAINST = (
 )
 
 
-def page(comparison: Comparison) -> str:
-    """The page as text."""
+@lru_cache(maxsize=1)
+def _template() -> Template:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("page.html").render(
+        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=True,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("page.html")
+
+
+def page(comparison: Comparison) -> str:
+    """The page as text."""
+    return _template().render(
         comparison=comparison,
         columns=COLUMNS,
         scatters=_scatters(comparison),
@@ -50,7 +61,7 @@ def _heading(comparison: Comparison) -> str:
 def _scatters(comparison: Comparison) -> list[tuple[str, str, Scatter | None]]:
     """Key, title and plot; no plot where no run has both figures."""
     return [
-        (f"accuracy-{key}", title, scatter(f"accuracy-{key}", title, axis, "accuracy, %", _samples(comparison.runs, key)))
+        (f"accuracy-{key}", title, scatter(title, axis, "accuracy, %", _samples(comparison.runs, key)))
         for key, title, axis in _AGAINST
     ]
 

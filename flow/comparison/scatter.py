@@ -44,7 +44,6 @@ class Scatter:
     """A plot of one figure against another.
 
     Attributes:
-        key: its name in the page.
         title, x_title, y_title: in words, with units.
         points: the runs that have both figures.
         front: an SVG path through the runs that no other run beats in both figures.
@@ -52,7 +51,6 @@ class Scatter:
         logarithmic: whether the x axis is.
     """
 
-    key: str
     title: str
     x_title: str
     y_title: str
@@ -80,7 +78,7 @@ class Sample:
     y: float
 
 
-def scatter(key: str, title: str, x_title: str, y_title: str, samples: Sequence[Sample]) -> Scatter | None:
+def scatter(title: str, x_title: str, y_title: str, samples: Sequence[Sample]) -> Scatter | None:
     """Lays a plot out; more of y and less of x is better. None without samples.
 
     Args:
@@ -99,10 +97,10 @@ def scatter(key: str, title: str, x_title: str, y_title: str, samples: Sequence[
     to_x = _scale(low, high, _LEFT, _RIGHT, logarithmic)
     to_y = _scale(bottom, top, _BOTTOM, _TOP, False)
     x_ticks = [float(t) for t in x_locator.tick_values(low, high) if low <= t <= high]
-    y_ticks = [float(t) for t in MaxNLocator(5, steps=(1, 2, 5, 10)).tick_values(bottom, top) if bottom <= t <= min(top, 100)]
+    y_locator = MaxNLocator(5, steps=(1, 2, 5, 10))
+    y_ticks = [float(t) for t in y_locator.tick_values(bottom, top) if bottom <= t <= min(top, 100)]
     short = EngFormatter(sep="")
     return Scatter(
-        key=key,
         title=title,
         x_title=x_title,
         y_title=y_title,
@@ -136,8 +134,10 @@ def _points(samples: Sequence[Sample], to_x, to_y, x_title: str) -> list[Point]:
     points = []
     for s in samples:
         x, y = to_x(s.x), to_y(s.y)
-        places = ((x + 10, y + 4, "start"), (x - 10, y + 4, "end"), (x, y - 11, "middle"), (x, y + 19, "middle"),
-                  (x + 8, y - 10, "start"), (x - 8, y - 10, "end"), (x + 8, y + 17, "start"), (x - 8, y + 17, "end"))  # fmt: skip
+        places = (
+            (x + 10, y + 4, "start"), (x - 10, y + 4, "end"), (x, y - 11, "middle"), (x, y + 19, "middle"),
+            (x + 8, y - 10, "start"), (x - 8, y - 10, "end"), (x + 8, y + 17, "start"), (x - 8, y + 17, "end"),
+        )  # fmt: skip
         costs = [_cost(_box(*place[:2], len(s.label), place[2]), taken) for place in places]
         label_x, label_y, anchor = places[costs.index(min(costs))]
         taken.append(_box(label_x, label_y, len(s.label), anchor))

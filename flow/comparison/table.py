@@ -30,5 +30,6 @@ def remarks(comparison: Comparison) -> list[str]:
     """What a reader must know beside the table: what was not measured alike, and what is missing."""
     said = [f"Not measured alike: {sentence}" for sentence in comparison.differences] or [ALIKE]
     said = said if len(comparison.runs) > 1 else []
-    named = [f"{row.label} is {row.run}" for row in comparison.runs if row.label != row.run]
-    return [*([f"{', '.join(named)}."] if named else []), *said] + [f"Missing: {failure.run}: {failure.reason}" for failure in comparison.failures]
+    named = ", ".join(f"{row.label} is {row.run}" for row in comparison.runs if row.label != row.run)
+    missing = [f"Missing: {failure.run}: {failure.reason}" for failure in comparison.failures]
+    return [*([f"{named}."] if named else []), *said, *missing]

@@ -199,7 +199,7 @@ class Report(_Part):
 
     @property
     def bit_operations(self) -> int | None:
-        """Products of one bit by one bit of a frame: MACs times weight bits times input bits, summed over the layers."""
+        """Products of one bit by one bit of a frame: MACs times weight bits times input bits, of all layers."""
         return sum(layer.bit_operations for layer in self.work.values()) if self.work else None
 
     @property

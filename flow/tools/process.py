@@ -18,7 +18,6 @@ from pathlib import Path
 
 from flow.errors import FlowError
 
-
 #: loaded before any process is split off, where loading it is not safe
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
