@@ -76,7 +76,7 @@ def sweep(
     trains = ", ".join(item.bits for item in planned if item.trains)
     console.print(f"{len(planned)} builds, {jobs} at a time; logs in {folder}", highlight=False, soft_wrap=True)
     if trains:
-        console.print(f"bits {trains}: without a checkpoint that comes along, so training comes first", soft_wrap=True)
+        console.print(f"bits {trains}: no checkpoint comes along: training comes first", soft_wrap=True)
     with Display(console, planned) as display:
         outcomes = run_builds(planned, folder, jobs, display)
     show(gather(outcomes), console, folder)

@@ -32,31 +32,21 @@ def _number(key: str, head: str, digits: int | None = None, on_screen: bool = Tr
     return Column(key, head, lambda row: amount(getattr(row, key), digits), on_screen=on_screen)
 
 
-def _millions(key: str, head: str, on_screen: bool = True) -> Column:
-    def show(row: RunRow) -> str:
-        value = getattr(row, key)
-        return amount(None if value is None else value / 1e6, 1)
-
-    return Column(key, head, show, on_screen=on_screen)
-
-
-def _percent(key: str, head: str, on_screen: bool = True) -> Column:
-    return Column(key, head, lambda row: percent(getattr(row, key)), on_screen=on_screen)
-
-
 def _resource(key: str, head: str) -> Column:
     return Column(key, head, lambda row: amount(getattr(row, key)), share=f"share_{key}")
 
 
 COLUMNS = (
     Column("weight_bits", "bits (W, A)", lambda row: f"{amount(row.weight_bits)}, {amount(row.activation_bits)}"),
-    _percent("accuracy_deployed", "accuracy"),
+    Column("accuracy_deployed", "accuracy", lambda row: percent(row.accuracy_deployed)),
     Column("exact", "exact (images)", lambda row: f"{'yes' if row.exact else 'NO'} ({amount(row.exact_images)})"),
     _number("interval_cycles", "cycles a frame"),
     _number("frames_per_second", "frames/s", 0),
     _number("first_frame_cycles", "first frame, cycles", on_screen=False),
-    _millions("macs", "MACs, million", on_screen=False),
-    _millions("bit_operations", "bit operations, million"),
+    Column(
+        "bit_operations", "bit operations, million",
+        lambda row: amount(None if row.bit_operations is None else row.bit_operations / 1e6, 1),
+    ),
     _resource("lut", "LUT"),
     _resource("ff", "FF"),
     _resource("dsp", "DSP"),
