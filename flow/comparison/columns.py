@@ -36,6 +36,11 @@ def _resource(key: str, head: str) -> Column:
     return Column(key, head, lambda row: amount(getattr(row, key)), share=f"share_{key}")
 
 
+def _millions(value: int | None) -> str:
+    """With a place after the point, and three where that would leave little."""
+    return amount(None if value is None else value / 1e6, 1 if value is None or value >= 1e7 else 3)
+
+
 COLUMNS = (
     Column("weight_bits", "bits (W, A)", lambda row: f"{amount(row.weight_bits)}, {amount(row.activation_bits)}"),
     Column("accuracy_deployed", "accuracy", lambda row: percent(row.accuracy_deployed)),
@@ -43,10 +48,7 @@ COLUMNS = (
     _number("interval_cycles", "cycles a frame"),
     _number("frames_per_second", "frames/s", 0),
     _number("first_frame_cycles", "first frame, cycles", on_screen=False),
-    Column(
-        "bit_operations", "bit operations, million",
-        lambda row: amount(None if row.bit_operations is None else row.bit_operations / 1e6, 1),
-    ),
+    Column("bit_operations", "bit operations, million", lambda row: _millions(row.bit_operations)),
     _resource("lut", "LUT"),
     _resource("ff", "FF"),
     _resource("dsp", "DSP"),

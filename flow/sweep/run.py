@@ -74,7 +74,9 @@ def build_command(planned: Planned, folder: Path) -> list[str]:
     """`flow build` for one width, from a configuration that is written to `folder`."""
     config = folder / f"{planned.name}.{CONFIG}"
     save_config(planned.config, config)
-    return [sys.executable, "-m", "flow.cli.main", "build", "--config", str(config), "--out", str(planned.folder)]
+    # -P: a folder named flow where the user stands is not this package
+    command = [sys.executable, "-P", "-m", "flow.cli.main", "build"]
+    return [*command, "--config", str(config), "--out", str(planned.folder)]
 
 
 def run_builds(
