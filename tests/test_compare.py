@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import sys
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
@@ -71,18 +71,18 @@ def test_builds_that_were_measured_alike_are_said_to_be():
 
 
 UNLIKE = [
-    ({"resources__flags": "synth_xilinx -abc9"}, "synthesis flags differs: LUT, FF, DSP and BRAM are not comparable"),
-    ({"resources__tool": "Yosys 0.71"}, "synthesis tool differs: LUT, FF, DSP and BRAM are not comparable"),
-    ({"timing__tool": "Vivado"}, "routing tool differs: Fmax is not comparable. nextpnr-ecp5 (run1); Vivado (run2)."),
-    ({"dataset__name": "cifar10"}, "dataset differs: accuracies are of different tasks. digits (run1); cifar10 (run2)"),
-    ({"dataset__images": 10_000}, "test images differs: accuracies are of different samples. 360 (run1); 10,000"),
-    ({"exact__images": 7}, "images in every engine differs: exactness rests on more images in some. 100 (run1); 7"),
-    ({"resources__device": "xc7a100t"}, "chip differs: shares are of different chips"),
-    ({"latency__clock_mhz": 150.0}, "target clock differs: frames a second are at different clocks. 100 MHz (run1)"),
-    ({"versions": {"python": "3.12"}}, "version of python differs. 3.11.7 (run1); 3.12 (run2)."),
-    ({"versions": {"numpy": "2"}}, "version of numpy differs. not said (run1); 2 (run2)."),
-    ({"model": "other"}, "model differs: layers are set side by side by name only. tiny (run1); other (run2)."),
-    ({"not_measured__routing of all rows": "2 only"}, "rows routed differs: Fmax is not comparable. all (run1); some"),
+    ({"resources__flags": "synth_xilinx -abc9"}, "synthesis flags: synth_xilinx -family xc7 (run1); synth_xilinx"),
+    ({"resources__tool": "Yosys 0.71"}, "synthesis tool: Yosys 0.70 (run1); Yosys 0.71 (run2). LUT, FF, DSP and"),
+    ({"timing__tool": "Vivado"}, "routing tool: nextpnr-ecp5 (run1); Vivado (run2). Fmax is not comparable."),
+    ({"dataset__name": "cifar10"}, "dataset: digits (run1); cifar10 (run2). Accuracies are of different tasks."),
+    ({"dataset__images": 10_000}, "test images: 360 (run1); 10,000 (run2). Accuracies are of different samples."),
+    ({"exact__images": 7}, "images in every engine: 100 (run1); 7 (run2). Exactness rests on more images in some."),
+    ({"resources__device": "xc7a100t"}, "chip: xc7z020clg400-1 (run1); xc7a100t (run2). Shares are of different chips."),
+    ({"latency__clock_mhz": 150.0}, "target clock: 100 MHz (run1); 150 MHz (run2). Frames a second are"),
+    ({"versions": {"python": "3.12"}}, "version of python: 3.11.7 (run1); 3.12 (run2)."),
+    ({"versions": {"numpy": "2"}}, "version of numpy: not said (run1); 2 (run2)."),
+    ({"model": "other"}, "model: tiny (run1); other (run2). Layers are set side by side by name only."),
+    ({"not_measured__routing of all rows": "2 only"}, "rows routed: all (run1); some (run2). Fmax is not comparable."),
 ]
 
 
@@ -92,7 +92,7 @@ def test_what_was_not_measured_alike_is_said(change, sentence):
     assert any(said.startswith(sentence) for said in comparison.differences), comparison.differences
     assert f"Not measured alike: {sentence}" in "\n".join(remarks(comparison))
     text = page(comparison)
-    assert 'id="differences"' in text and 'id="alike"' not in text and sentence.split(".")[0] in text
+    assert 'id="differences"' in text and 'id="alike"' not in text and sentence in text
 
 
 def test_an_older_report_without_bit_operations_is_compared_too():
@@ -151,6 +151,8 @@ def test_everything_of_a_scatter_plot_is_inside_it(places):
     assert all(plot.left - 1 <= tick.at <= plot.right + 1 for tick in plot.x_ticks)
     assert all(plot.top - 1 <= tick.at <= plot.bottom + 1 for tick in plot.y_ticks)
     assert plot.y_ticks
+    for one, other in pairwise(plot.x_ticks):
+        assert other.at - one.at > 3.5 * (len(one.text) + len(other.text)), "texts of the ticks do not touch"
 
 
 def test_labels_of_near_points_do_not_cover_one_another():

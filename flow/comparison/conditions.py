@@ -21,7 +21,7 @@ class Condition:
     Attributes:
         subject: what it is called.
         of: its value in a report, for reading and for comparing.
-        spoils: what cannot be compared where it differs.
+        spoils: a sentence, without its point: what cannot be compared where it is not the same.
     """
 
     subject: str
@@ -29,17 +29,23 @@ class Condition:
     spoils: str
 
 
+def _rows_routed(report: Report) -> str:
+    if report.timing.tool is None:
+        return NOTHING
+    return "some" if PART_ROUTED in report.not_measured else "all"
+
+
 CONDITIONS = (
-    Condition("model", lambda r: r.model, "layers are set side by side by name only"),
-    Condition("dataset", lambda r: r.dataset.name, "accuracies are of different tasks"),
-    Condition("test images", lambda r: amount(r.dataset.images), "accuracies are of different samples"),
-    Condition("images in every engine", lambda r: amount(r.exact.images), "exactness rests on more images in some"),
+    Condition("model", lambda r: r.model, "Layers are set side by side by name only"),
+    Condition("dataset", lambda r: r.dataset.name, "Accuracies are of different tasks"),
+    Condition("test images", lambda r: amount(r.dataset.images), "Accuracies are of different samples"),
+    Condition("images in every engine", lambda r: amount(r.exact.images), "Exactness rests on more images in some"),
     Condition("synthesis tool", lambda r: r.resources.tool or NOTHING, "LUT, FF, DSP and BRAM are not comparable"),
     Condition("synthesis flags", lambda r: r.resources.flags or NOTHING, "LUT, FF, DSP and BRAM are not comparable"),
-    Condition("chip", lambda r: r.resources.device, "shares are of different chips"),
-    Condition("target clock", lambda r: f"{r.latency.clock_mhz:g} MHz", "frames a second are at different clocks"),
+    Condition("chip", lambda r: r.resources.device, "Shares are of different chips"),
+    Condition("target clock", lambda r: f"{r.latency.clock_mhz:g} MHz", "Frames a second are at different clocks"),
     Condition("routing tool", lambda r: r.timing.tool or NOTHING, "Fmax is not comparable"),
-    Condition("rows routed", lambda r: "some" if PART_ROUTED in r.not_measured else "all", "Fmax is not comparable"),
+    Condition("rows routed", _rows_routed, "Fmax is not comparable"),
 )
 
 
@@ -54,7 +60,7 @@ def conditions(runs: Sequence[Run]) -> dict[str, dict[str, str]]:
 
 def differences(runs: Sequence[Run]) -> list[str]:
     """A sentence for everything that is not the same in all runs; empty if they were measured alike."""
-    spoils = {condition.subject: condition.spoils for condition in CONDITIONS}
+    spoils = {condition.subject: f" {condition.spoils}." for condition in CONDITIONS}
     sentences = []
     for subject, by_run in conditions(runs).items():
         groups: dict[str, list[str]] = {}
@@ -62,6 +68,5 @@ def differences(runs: Sequence[Run]) -> list[str]:
             groups.setdefault(value, []).append(name)
         if len(groups) > 1:
             said = "; ".join(f"{value} ({', '.join(names)})" for value, names in groups.items())
-            spoiled = f": {spoils[subject]}" if subject in spoils else ""
-            sentences.append(f"{subject} differs{spoiled}. {said}.")
+            sentences.append(f"{subject}: {said}.{spoils.get(subject, '')}")
     return sentences

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 WIDTH, HEIGHT = 380, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 362, 14, 236
 _RADIUS, _LETTER, _LINE = 6, 7.2, 12
+_MOST_TICKS = 5
 #: a scale that spans more than this is logarithmic
 _LOG_FROM = 8.0
 
@@ -86,19 +87,17 @@ def scatter(title: str, x_title: str, y_title: str, samples: Sequence[Sample]) -
     """
     if not samples:
         return None
-    from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
+    from matplotlib.ticker import EngFormatter
 
     xs, ys = [s.x for s in samples], [s.y for s in samples]
     logarithmic = min(xs) > 0 and max(xs) / min(xs) > _LOG_FROM
-    x_locator = LogLocator(subs=(1, 2, 5)) if logarithmic else MaxNLocator(4, steps=(1, 2, 2.5, 5, 10))
     low, high = _padded(xs, logarithmic)
     bottom, top = _padded(ys, False)
     bottom, top = max(bottom, 0.0), min(top, 100.0 + 0.05 * (top - bottom))
     to_x = _scale(low, high, _LEFT, _RIGHT, logarithmic)
     to_y = _scale(bottom, top, _BOTTOM, _TOP, False)
-    x_ticks = [float(t) for t in x_locator.tick_values(low, high) if low <= t <= high]
-    y_locator = MaxNLocator(5, steps=(1, 2, 5, 10))
-    y_ticks = [float(t) for t in y_locator.tick_values(bottom, top) if bottom <= t <= min(top, 100)]
+    x_ticks = _decades(low, high) if logarithmic else _even(low, high, 4, (1, 2, 2.5, 5, 10))
+    y_ticks = [tick for tick in _even(bottom, top, 5, (1, 2, 5, 10)) if tick <= 100]
     short = EngFormatter(sep="")
     return Scatter(
         title=title,
@@ -110,6 +109,23 @@ def scatter(title: str, x_title: str, y_title: str, samples: Sequence[Sample]) -
         front=_front(samples, to_x, to_y),
         logarithmic=logarithmic,
     )
+
+
+def _even(low: float, high: float, most: int, steps: Sequence[float]) -> list[float]:
+    from matplotlib.ticker import MaxNLocator
+
+    return [float(tick) for tick in MaxNLocator(most, steps=steps).tick_values(low, high) if low <= tick <= high]
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Powers of ten, with 2 and 5 times them where there is room; every so many where there are too many."""
+    from matplotlib.ticker import LogLocator
+
+    for parts in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [float(tick) for tick in LogLocator(subs=parts).tick_values(low, high) if low <= tick <= high]
+        if len(ticks) <= _MOST_TICKS:
+            return ticks
+    return ticks[:: math.ceil(len(ticks) / _MOST_TICKS)]
 
 
 def _padded(values: Sequence[float], logarithmic: bool) -> tuple[float, float]:
