@@ -77,7 +77,7 @@ UNLIKE = [
     ({"dataset__name": "cifar10"}, "dataset: digits (run1); cifar10 (run2). Accuracies are of different tasks."),
     ({"dataset__images": 10_000}, "test images: 360 (run1); 10,000 (run2). Accuracies are of different samples."),
     ({"exact__images": 7}, "images in every engine: 100 (run1); 7 (run2). Exactness rests on more images in some."),
-    ({"resources__device": "xc7a100t"}, "chip: xc7z020clg400-1 (run1); xc7a100t (run2). Shares are of different chips."),
+    ({"resources__device": "xc7a100t"}, "chip: xc7z020clg400-1 (run1); xc7a100t (run2). Shares are of different"),
     ({"latency__clock_mhz": 150.0}, "target clock: 100 MHz (run1); 150 MHz (run2). Frames a second are"),
     ({"versions": {"python": "3.12"}}, "version of python: 3.11.7 (run1); 3.12 (run2)."),
     ({"versions": {"numpy": "2"}}, "version of numpy: not said (run1); 2 (run2)."),
