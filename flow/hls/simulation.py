@@ -61,6 +61,7 @@ def load_project(folder: Path) -> VitisProject:
     Raises:
         FlowError: there is none, or it is not whole.
     """
+    folder = folder.absolute()  # its program runs in other folders
     plain = read_json(folder / MANIFEST)
     try:
         return VitisProject(

@@ -55,12 +55,11 @@ def build(config: BuildConfig, folder: Path, reporter: Reporter, first: str | No
         FlowError: a user's mistake. CheckFailed: two engines disagree.
     """
     start = time.monotonic()
+    folder = folder.absolute()  # tools run in other folders
     begin, end = stage_number(first or STAGES[0].name), stage_number(last or STAGES[-1].name)
     if begin > end:
         raise FlowError(f"--from {first} comes after --to {last}")
     check(config)
-    # programs of the stages run in folders of their own, where a relative path would mean another place
-    folder = folder.absolute()
     done: dict[str, Finished] = {}
 
     def work_of(stage_folder: Path) -> Work:

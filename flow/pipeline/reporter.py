@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -13,7 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 #: seconds between two progress lines where there is no terminal
 LINE_EVERY_S = 15.0
-
 
 _STAGE = re.compile(r"\[(\d+)/\d+\] (\w+)(?:: (.+))?")
 
@@ -60,7 +60,8 @@ class Reporter:
         self._log = sink or (lambda line: None)
 
     def line(self, text: str) -> None:
-        """A sentence worth keeping."""
+        """A sentence worth keeping; places below the working folder are shown from there."""
+        text = text.replace(f"{Path.cwd()}/", "")
         self._log(text)
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 

@@ -148,9 +148,9 @@ class LayerWork(_Part):
 
 
 class Report(_Part):
-    """The whole. `seconds` is the time of each stage when it ran; `not_measured` maps a key, as in
-    ``"accuracy.rtl"``, or a subject that has no key, to the reason. `work` by layer is empty in a report that was written
-    before there was any."""
+    """The whole. `seconds` is the time of each stage when it ran; `rates` is what engines get through, by name with
+    its unit (``"rtl_images_per_second"``); `not_measured` maps a key, as in ``"accuracy.rtl"``, or a subject that has no
+    key, to the reason. `work` by layer is empty in a report that was written before there was any."""
 
     model: str
     bits: Bits
@@ -163,6 +163,7 @@ class Report(_Part):
     folding: dict[str, Fold]
     work: dict[str, LayerWork] = Field(default_factory=dict)
     seconds: dict[str, float]
+    rates: dict[str, float] = {}
     versions: dict[str, str]
     not_measured: dict[str, str]
 

@@ -68,6 +68,7 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
         ("accuracy, RTL", f"{percent(accuracy.rtl)} of {amount(exact.rtl_images)} images"),
         ("differing integers: Keras, C simulation, RTL", ", ".join(map(amount, differing))),
         ("images compared: Keras, C simulation, RTL", ", ".join(map(amount, images))),
+        ("images a second in RTL simulation", amount(report.rates.get("rtl_images_per_second"), 1)),
         ("cycles between frames", amount(latency.interval_cycles)),
         ("cycles of the first frame", amount(first)),
         (

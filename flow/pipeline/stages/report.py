@@ -99,7 +99,7 @@ def assemble(work: Work) -> dict[str, Any]:
     part = [name for name, found in routed.items() if tuple(found["lanes"]) != (1, 1)]
     if part:
         not_measured["routing of all rows"] = (
-            f"the rows (PE) of a matvec are copies; of {', '.join(part)} only {config.route_rows} each were routed, so "
+            f"the rows (PE) of a matvec are copies; routed for each of {', '.join(part)}: {config.route_rows}, so "
             f"that the load of the others on common signals is not in their Fmax (route_rows=0 routes all)"
         )
     return {
@@ -135,6 +135,7 @@ def assemble(work: Work) -> dict[str, Any]:
         "folding": _folding(work, graph),
         "work": _work(graph),
         "seconds": {name: round(stage.seconds, 1) for name, stage in work.earlier.items()},
+        "rates": {"rtl_images_per_second": round(rtl["images_per_second"], 1)},
         "versions": _versions(),
         "not_measured": not_measured,
     }
