@@ -84,6 +84,20 @@ def test_the_measured_interval_is_the_folding_s(complete):
     assert report["latency"]["interval_cycles"] <= 2000 + 24
 
 
+def test_the_report_says_what_each_layer_computes(complete):
+    report = json.loads((stage_folder(complete, "report") / "report.json").read_text())
+    layers = {layer.name: layer for layer in MODELS["tiny"].weight_layers()}
+    assert {name: work["macs"] for name, work in report["work"].items()} == {
+        name: layer.macs for name, layer in layers.items()
+    }
+    for name, work in report["work"].items():
+        assert work["weight_bits"] == report["bits"]["weights"][name]
+        source = layers[name].source
+        if source in report["bits"]["activations"] and name != "dense":
+            assert work["input_bits"] == report["bits"]["activations"][source]
+    assert report["work"]["conv1"]["input_bits"] == 8
+
+
 def test_nothing_runs_when_nothing_changed(copy, config):
     built = build(config, copy, quiet())
     assert all(stage.skipped for stage in built.stages.values())

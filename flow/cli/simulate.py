@@ -27,8 +27,8 @@ def simulate(
     from flow.rtl import load_design
     from flow.simulate.bench import run_bench
 
-    run = run.absolute()  # the simulator runs in another folder
     config = load_config(run)
+    run = run.absolute()  # the simulator runs in another folder
     converted, written = stage_folder(run, "convert"), stage_folder(run, "rtl")
     if not (written / rtl.FOLDER / "design.json").exists():
         raise FlowError(f"{run} has no RTL yet: flow build --out {run} --to rtl")
