@@ -133,6 +133,17 @@ def _run_part(project: VitisProject, program: Path, images: np.ndarray, place: P
     return outputs.reshape(len(images), project.outputs)
 
 
+def macros(project: VitisProject) -> dict[str, str | int]:
+    """What `csim_main.cpp` must know of a project."""
+    return {
+        "FLOW_HEADER": f'"firmware/{project.top}.h"',
+        "FLOW_TOP": project.top,
+        "FLOW_ELEMENTS": int(np.prod(project.input_shape)),
+        "FLOW_OUTPUTS": project.outputs,
+        "FLOW_OUTPUT_FRACTION_BITS": project.output_fraction_bits,
+    }
+
+
 def compile_project(project: VitisProject) -> Path:
     """The program, compiled anew if the sources, the flags or the program itself changed.
 
@@ -143,15 +154,7 @@ def compile_project(project: VitisProject) -> Path:
     sources = _digest(project)
     if program.exists() and stamp.exists() and stamp.read_text() == f"{sources} {_file_digest(program)}":
         return program
-    header = f"firmware/{project.top}.h"
-    defines = {
-        "FLOW_HEADER": f'"{header}"',
-        "FLOW_TOP": project.top,
-        "FLOW_ELEMENTS": int(np.prod(project.input_shape)),
-        "FLOW_OUTPUTS": project.outputs,
-        "FLOW_OUTPUT_FRACTION_BITS": project.output_fraction_bits,
-        "WEIGHTS_DIR": f'"{(project.folder / "firmware" / "weights").resolve()}"',
-    }
+    defines = macros(project) | {"WEIGHTS_DIR": f'"{(project.folder / "firmware" / "weights").resolve()}"'}
     command = [
         COMPILER, *FLAGS, "-I.", "-Ifirmware", "-Ifirmware/ap_types", *(f"-D{k}={v}" for k, v in defines.items()),
         "csim_main.cpp", f"firmware/{project.top}.cpp", "-o", "csim",
