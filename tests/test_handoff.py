@@ -202,6 +202,23 @@ def test_the_test_bench_passes_and_sees_a_wrong_word(handed, tmp_path):
         (work / file).write_text(good)
 
 
+def test_the_ip_block_under_cocotb(handed, made, tmp_path):
+    """AXI4-Stream and AXI4-Lite together: stalls on all channels, soft resets with frames inside."""
+    from flow import paths
+    from flow.handoff.vivado import ports
+    from flow.simulate.bench import run_tests, simulator
+
+    build = handoff.finished(made)
+    source, sink = ports(build)
+    images, expected = build.vectors(3)
+    rtl = handed["vivado"] / "rtl"
+    program = simulator([*sorted(rtl.glob("*.sv")), rtl / "tiny_ip.v"], "tiny_ip", rtl, paths.cache())
+    frames, results = (port.words(x).reshape(3, -1) for port, x in ((source, images), (sink, expected)))
+    variables = {"BUILD": build.identity, "IN_BEATS": source.beats, "OUT_BEATS": sink.beats, "PATIENCE": 40_000}
+    words = {name: str(value) for name, value in variables.items()}
+    assert run_tests(program, "tiny_ip", "test_ip", frames, results, rtl, tmp_path, 1, words) == 3
+
+
 def test_vivado_tcl_implements_out_of_context(handed, tmp_path):
     folder = Path(shutil.copytree(handed["vivado"], tmp_path / "copy"))
     done = tcl(folder / "tcl" / "implement.tcl", tmp_path / "calls")

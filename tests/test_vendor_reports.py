@@ -35,7 +35,8 @@ def test_cosim():
     assert (found.latency_cycles.low, found.latency_cycles.high) == (1290, 1295)
     assert (found.interval_cycles.low, found.interval_cycles.high) == (1020, 1022)
     assert not reports.cosim(texts.COSIM.replace("Pass", "Fail")).passed
-    one = reports.cosim(texts.COSIM.replace("1020|           1021|           1022", "  NA|             NA|             NA"))
+    interval = "1020|           1021|           1022"
+    one = reports.cosim(texts.COSIM.replace(interval, "NA|             NA|             NA"))
     assert one.interval_cycles.high is None
 
 

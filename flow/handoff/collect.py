@@ -61,7 +61,7 @@ def collect(build: FinishedBuild, folder: Path) -> list[str]:
     vendor = (earlier or Vendor()).model_copy(update=figures)
     plain = build.report.model_dump() | {"vendor": vendor.model_dump()}
     plain["not_measured"] = _still_missing(plain["not_measured"], vendor)
-    place = build.stages["report"]
+    place = build.stages["report"].folder
     written = write(check(plain), place)
     seal(place, [path.name for path in written])
     lines = [f"{kind}: {path.relative_to(folder)}" for kind, path in found.items()]

@@ -15,7 +15,7 @@ from flow.errors import FlowError
 from flow.folding import Folding, file
 from flow.pipeline.build import CONFIG, load_config
 from flow.pipeline.config import BuildConfig
-from flow.pipeline.stage import recorded
+from flow.pipeline.stage import Finished, recorded
 from flow.pipeline.stages import STAGES
 from flow.pipeline.stages.convert import GOLDEN, GRAPH, VITIS
 from flow.pipeline.stages.rtl import FOLDER, FOLDING
@@ -32,16 +32,16 @@ class FinishedBuild:
     Attributes:
         folder: of the run.
         config: the user's choices.
-        stages: the folder of each stage, by name.
+        stages: the finished stages, by name.
     """
 
     folder: Path
     config: BuildConfig
-    stages: dict[str, Path]
+    stages: dict[str, Finished]
 
     @cached_property
     def report(self) -> Report:
-        return load(self.stages["report"] / REPORT)
+        return load(self.stages["report"].folder / REPORT)
 
     @cached_property
     def board(self) -> Board:
@@ -49,20 +49,20 @@ class FinishedBuild:
 
     @cached_property
     def graph(self) -> ir.Graph:
-        return ir.load(self.stages["convert"] / GRAPH)
+        return ir.load(self.stages["convert"].folder / GRAPH)
 
     @cached_property
     def folding(self) -> Folding:
-        return file.load(self.graph, self.stages["rtl"] / FOLDING)
+        return file.load(self.graph, self.stages["rtl"].folder / FOLDING)
 
     @cached_property
     def design(self) -> Design:
-        return load_design(self.stages["rtl"] / FOLDER)
+        return load_design(self.stages["rtl"].folder / FOLDER)
 
     @property
     def vitis(self) -> Path:
         """The Vitis project."""
-        return self.stages["convert"] / VITIS
+        return self.stages["convert"].folder / VITIS
 
     @cached_property
     def identity(self) -> int:
@@ -73,7 +73,7 @@ class FinishedBuild:
         """Test images, uint8 (N, H, W, C), and golden's outputs, int64 (N, outputs); at most `count`."""
         from flow.pipeline.stages.common import dataset_of
 
-        expected = np.load(self.stages["convert"] / GOLDEN)[:count]
+        expected = np.load(self.stages["convert"].folder / GOLDEN)[:count]
         return dataset_of(self.config).x_test[: len(expected)], expected
 
 
@@ -84,21 +84,20 @@ def finished(folder: Path) -> FinishedBuild:
         FlowError: it is none, it is not finished, a file was changed, or its checks failed.
     """
     config = load_config(folder)
-    outcomes: dict[str, str] = {}
-    places: dict[str, Path] = {}
+    stages: dict[str, Finished] = {}
     again = f"finish it first: flow build --config {folder / CONFIG} --out {folder}"
     for number, stage in enumerate(STAGES, start=1):
         try:
             done, needs = recorded(stage, number, folder)
         except FlowError as error:
             raise FlowError(f"{folder} is not a finished build: {error}; {again}") from error
-        stale = [name for name in stage.needs if needs.get(name) != outcomes[name]]
+        stale = [name for name in stage.needs if needs.get(name) != stages[name].digest]
         if stale:
             raise FlowError(
                 f"{folder} is not a finished build: stage '{stage.name}' has not run since '{stale[0]}' did; {again}"
             )
-        outcomes[stage.name], places[stage.name] = done.digest, done.folder
-    build = FinishedBuild(folder, config, places)
+        stages[stage.name] = done
+    build = FinishedBuild(folder, config, stages)
     if not build.report.is_exact or build.report.resources.fits is False:
         raise FlowError(f"{folder} is not handed off, its checks failed: {verdict(build.report)}")
     return build

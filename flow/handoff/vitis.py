@@ -11,7 +11,7 @@ from flow.errors import FlowError
 from flow.files import write_whole
 from flow.handoff.finished import FinishedBuild
 from flow.handoff.render import render
-from flow.hls.simulation import COMPILER, FLAGS, load_project, macros
+from flow.hls.simulation import COMPILER, FLAGS, image_bytes, load_project, macros
 
 #: frames that C simulation compares, and the first of them that co-simulation does: it takes minutes a frame
 CSIM_FRAMES, COSIM_FRAMES = 100, 3
@@ -50,5 +50,5 @@ def write(build: FinishedBuild, folder: Path) -> None:
 
 def _write_vectors(folder: Path, name: str, images: np.ndarray, expected: np.ndarray) -> None:
     """`csim_main.cpp` says what the files hold."""
-    write_whole(folder / f"{name}_images.bin", images.tobytes())
+    write_whole(folder / f"{name}_images.bin", image_bytes(images))
     write_whole(folder / f"{name}_expected.bin", expected.astype("<i8").tobytes())

@@ -109,6 +109,11 @@ def csim(
     return np.concatenate(results) if results else np.zeros((0, project.outputs), np.int64)
 
 
+def image_bytes(images: np.ndarray) -> bytes:
+    """Images as `csim_main.cpp` reads them."""
+    return images.tobytes()
+
+
 def _outputs_of(place: Path) -> Path:
     return place / "outputs"
 
@@ -121,7 +126,7 @@ def _finished(project: VitisProject, place: Path) -> int:
 
 def _run_part(project: VitisProject, program: Path, images: np.ndarray, place: Path) -> np.ndarray:
     """One process over some of the images."""
-    write_whole(place / "images", images.tobytes())
+    write_whole(place / "images", image_bytes(images))
     limit_s = START_LIMIT_S + IMAGE_LIMIT_S * len(images)
     finished = run([program, place / "images", _outputs_of(place)], place / "log", cwd=place, timeout_s=limit_s)
     if finished.timed_out or finished.status != 0:

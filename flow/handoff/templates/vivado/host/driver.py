@@ -51,8 +51,9 @@ class Stream:
         if frames.size and not (low <= frames.min() and frames.max() < low + (1 << self.width_bits)):
             raise ValueError(f"values are {low} to {low + (1 << self.width_bits) - 1}")
         elements = np.ascontiguousarray(frames, dtype="<i8").view(np.uint8).reshape(-1, 8)[:, : self.element_bytes]
+        used = self.lanes * self.element_bytes
         beats = np.zeros((len(frames), self.beats, self.beat_bytes), np.uint8)
-        beats[:, :, : self.lanes * self.element_bytes] = elements.reshape(len(frames), self.beats, -1)
+        beats[:, :, :used] = elements.reshape(len(frames), self.beats, used)
         return beats
 
     def unpack(self, beats):
