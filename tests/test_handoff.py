@@ -494,6 +494,19 @@ def test_a_stage_that_ran_again_makes_later_ones_stale(run, monkeypatch, capsys)
     assert "stage 'simulate' has not run since 'rtl' did" in text
 
 
+def test_other_images_than_the_build_s_are_noticed(run, monkeypatch, capsys, tmp_path):
+    golden = run / "3_convert" / "golden.npy"
+    outputs = np.load(golden)
+    outputs[-1, -1] += 1
+    np.save(golden, outputs)
+    for stage in STAGES[2:]:
+        files = {"convert": ("graph.npz", "golden.npy"), "report": ("report.json", "report.md")}.get(stage.name, ())
+        finished_build.finish(run, stage.name, files)
+    text = wrong(command(monkeypatch, capsys, run, "--to", "vivado", "--out", tmp_path / "out"))
+    assert "the test images of digits are not here" in text
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_changed_file_is_named(run, monkeypatch, capsys):
     path = run / "5_rtl" / "folding.yaml"
     path.write_text(path.read_text() + "# edited\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flow import ir
+from flow import golden, ir
 from flow.boards import Board, find_board
 from flow.cache import content, digest
 from flow.errors import FlowError
@@ -70,11 +70,21 @@ class FinishedBuild:
         return int(digest(content([*self.design.sources, *self.design.memory_files]))[:8], 16)
 
     def vectors(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Test images, uint8 (N, H, W, C), and golden's outputs, int64 (N, outputs); at most `count`."""
+        """Test images, uint8 (N, H, W, C), and golden's outputs, int64 (N, outputs); at most `count`.
+
+        Raises:
+            FlowError: the images that are found now are not those of the build.
+        """
         from flow.pipeline.stages.common import dataset_of
 
         expected = np.load(self.stages["convert"].folder / GOLDEN)[:count]
-        return dataset_of(self.config).x_test[: len(expected)], expected
+        images = dataset_of(self.config).x_test[: len(expected)]
+        if len(images) < len(expected) or not np.array_equal(golden.run(self.graph, images), expected):
+            raise FlowError(
+                f"the test images of {self.report.dataset.name} are not here as they were for {self.folder}; "
+                f"set FLOW_DATA to their folder"
+            )
+        return images, expected
 
 
 def finished(folder: Path) -> FinishedBuild:
