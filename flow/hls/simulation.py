@@ -110,6 +110,11 @@ def csim(
     return np.concatenate(results) if results else np.zeros((0, project.outputs), np.int64)
 
 
+def image_bytes(images: np.ndarray) -> bytes:
+    """Images as `csim_main.cpp` reads them."""
+    return images.tobytes()
+
+
 def _outputs_of(place: Path) -> Path:
     return place / "outputs"
 
@@ -122,7 +127,7 @@ def _finished(project: VitisProject, place: Path) -> int:
 
 def _run_part(project: VitisProject, program: Path, images: np.ndarray, place: Path) -> np.ndarray:
     """One process over some of the images."""
-    write_whole(place / "images", images.tobytes())
+    write_whole(place / "images", image_bytes(images))
     limit_s = START_LIMIT_S + IMAGE_LIMIT_S * len(images)
     finished = run([program, place / "images", _outputs_of(place)], place / "log", cwd=place, timeout_s=limit_s)
     if finished.timed_out or finished.status != 0:
@@ -132,6 +137,17 @@ def _run_part(project: VitisProject, program: Path, images: np.ndarray, place: P
     if outputs.size != len(images) * project.outputs:
         raise CheckFailed(f"the C simulation gave {outputs.size} numbers for {len(images)} images of {project.outputs}")
     return outputs.reshape(len(images), project.outputs)
+
+
+def macros(project: VitisProject) -> dict[str, str | int]:
+    """What `csim_main.cpp` must know of a project."""
+    return {
+        "FLOW_HEADER": f'"firmware/{project.top}.h"',
+        "FLOW_TOP": project.top,
+        "FLOW_ELEMENTS": int(np.prod(project.input_shape)),
+        "FLOW_OUTPUTS": project.outputs,
+        "FLOW_OUTPUT_FRACTION_BITS": project.output_fraction_bits,
+    }
 
 
 def compile_project(project: VitisProject) -> Path:
@@ -144,15 +160,7 @@ def compile_project(project: VitisProject) -> Path:
     sources = _digest(project)
     if program.exists() and stamp.exists() and stamp.read_text() == f"{sources} {_file_digest(program)}":
         return program
-    header = f"firmware/{project.top}.h"
-    defines = {
-        "FLOW_HEADER": f'"{header}"',
-        "FLOW_TOP": project.top,
-        "FLOW_ELEMENTS": int(np.prod(project.input_shape)),
-        "FLOW_OUTPUTS": project.outputs,
-        "FLOW_OUTPUT_FRACTION_BITS": project.output_fraction_bits,
-        "WEIGHTS_DIR": f'"{(project.folder / "firmware" / "weights").resolve()}"',
-    }
+    defines = macros(project) | {"WEIGHTS_DIR": f'"{(project.folder / "firmware" / "weights").resolve()}"'}
     command = [
         COMPILER, *FLAGS, "-I.", "-Ifirmware", "-Ifirmware/ap_types", *(f"-D{k}={v}" for k, v in defines.items()),
         "csim_main.cpp", f"firmware/{project.top}.cpp", "-o", "csim",

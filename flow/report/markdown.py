@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 from flow.report.layers import LayerFigures, layer_figures
 from flow.report.schema import Cells, Report
 from flow.report.summary import DASH, amount, resource_rows, summary_rows, verdict
+from flow.report.tables import table
+from flow.report.vendor_text import vendor_section
 
 
 def markdown(report: Report, plots: dict[str, str]) -> str:
@@ -23,6 +23,7 @@ def markdown(report: Report, plots: dict[str, str]) -> str:
         "## Resources",
         _resources_text(report),
         table(("resource", "used", "on the chip", "share"), resource_rows(report), right=(1, 2, 3)),
+        *vendor_section(report),
         "## Layers",
         _LAYERS_TEXT,
         _layers(report),
@@ -45,16 +46,6 @@ _LAYERS_TEXT = (
     "that their sum is not that of the whole. Fmax is routed on an ECP5: the length of the module's paths, not a clock "
     "of the board."
 )
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """A Markdown table; `right` are the columns that are aligned to the right."""
-    rule = ["---:" if index in right else "---" for index in range(len(heads))]
-    return "\n".join(f"| {' | '.join(_cell(text) for text in row)} |" for row in (heads, rule, *rows))
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _resources_text(report: Report) -> str:

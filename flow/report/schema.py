@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from flow.folding import Amount
+from flow.report.vendor import Vendor
 
 
 class _Part(BaseModel):
@@ -150,7 +151,8 @@ class LayerWork(_Part):
 class Report(_Part):
     """The whole. `seconds` is the time of each stage when it ran; `rates` is what engines get through, by name with
     its unit (``"rtl_images_per_second"``); `not_measured` maps a key, as in ``"accuracy.rtl"``, or a subject that has no
-    key, to the reason. `work` by layer is empty in a report that was written before there was any."""
+    key, to the reason. `work` by layer is empty in a report that was written before there was any; `vendor` comes in
+    with `flow handoff --collect`."""
 
     model: str
     bits: Bits
@@ -166,10 +168,11 @@ class Report(_Part):
     rates: dict[str, float] = {}
     versions: dict[str, str]
     not_measured: dict[str, str]
+    vendor: Vendor | None = None
 
     @model_validator(mode="after")
     def _nulls_have_reasons(self) -> Report:
-        for key in _nulls(self.model_dump(exclude={"not_measured"})):
+        for key in _nulls(self.model_dump(exclude={"not_measured", "vendor"})):
             if not any(key == said or key.startswith(f"{said}.") for said in self.not_measured):
                 raise ValueError(f"{key} is null and not_measured does not say why")
         return self
