@@ -138,7 +138,7 @@ def test_bars_are_as_long_as_their_figures():
 
 @given(
     st.lists(
-        st.tuples(st.floats(1, 1e9), st.floats(0, 100)), min_size=1, max_size=8,
+        st.tuples(st.floats(1, 1e9), st.one_of(st.just(0.0), st.floats(1e-3, 100))), min_size=1, max_size=8,
     )
 )  # fmt: skip
 @settings(max_examples=50, deadline=None)
