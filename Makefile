@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: venv demo test long-test lint constraints clean
+.PHONY: venv demo test long-test benchmark lint constraints clean
 
 venv: $(STAMP)
 
@@ -29,6 +29,10 @@ test: $(STAMP)
 # everything: hours on two cores
 long-test: $(STAMP)
 	$(BIN)/python -m pytest -m "long or not long"
+
+# LUT per MAC, cycles a frame, images a second, build time: what got better or worse
+benchmark: $(STAMP)
+	$(BIN)/python -m flow.benchmark
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

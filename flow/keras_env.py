@@ -45,8 +45,8 @@ with _quiet_stderr(), warnings.catch_warnings():
 
 # QKeras hands each initializer to several layers; the seed is set where networks are trained.
 warnings.filterwarnings("ignore", message="The initializer .* is unseeded")
-# QKeras serializes its quantizers as if they were constraints.
-warnings.filterwarnings("ignore", message=r"The `keras\.constraints\.serialize")
+# QKeras' quantizers stand where Keras writes constraints; they come back whole.
+warnings.filterwarnings("ignore", message="The `keras.constraints.serialize")
 
 __all__ = ["keras", "precision", "qkeras", "tf"]
 

@@ -1,12 +1,18 @@
 // C simulation of an hls4ml io_stream project on raw integers: int32 input codes in, int64 logits out.
 //
-//   csim <images> <outputs>
+//   csim <images> <outputs> [<expected>]
 //
 // <images>: FLOW_ELEMENTS little-endian int32 an image, (row, column, channel), no header.
 // <outputs>: FLOW_OUTPUTS little-endian int64 an image, on the grid of FLOW_OUTPUT_FRACTION_BITS; written image by image.
+// <expected>: the same of a model that is right; exits with 1 if an integer differs, which fails a run in Vitis as well.
+//
+// The FLOW_ macros come from the command line, or from csim_config.h.
 //
 // The project's own test bench goes through decimal text and float, which cannot be compared bit by bit.
 
+#ifndef FLOW_HEADER
+#include "csim_config.h"
+#endif
 #include FLOW_HEADER
 #include "nnet_utils/raw_bits.h"
 
@@ -22,18 +28,20 @@ size_t trace_type_size = sizeof(double);
 } // namespace nnet
 
 int main(int argc, char **argv) {
-    if (argc != 3) {
-        std::fprintf(stderr, "usage: csim <images> <outputs>\n");
+    if (argc != 3 && argc != 4) {
+        std::fprintf(stderr, "usage: csim <images> <outputs> [<expected>]\n");
         return 2;
     }
     std::FILE *images = std::fopen(argv[1], "rb");
     std::FILE *outputs = std::fopen(argv[2], "wb");
-    if (!images || !outputs) {
-        std::fprintf(stderr, "cannot open %s\n", images ? argv[2] : argv[1]);
+    std::FILE *expected = argc == 4 ? std::fopen(argv[3], "rb") : NULL;
+    if (!images || !outputs || (argc == 4 && !expected)) {
+        std::fprintf(stderr, "cannot open %s\n", !images ? argv[1] : !outputs ? argv[2] : argv[3]);
         return 2;
     }
     static int32_t codes[FLOW_ELEMENTS];
-    for (unsigned long done = 0; std::fread(codes, sizeof codes[0], FLOW_ELEMENTS, images) == FLOW_ELEMENTS; done++) {
+    unsigned long done = 0, differing = 0;
+    for (; std::fread(codes, sizeof codes[0], FLOW_ELEMENTS, images) == FLOW_ELEMENTS; done++) {
         hls::stream<input_t> in("in");
         hls::stream<result_t> out("out");
         for (unsigned i = 0; i < FLOW_ELEMENTS; i += input_t::size) {
@@ -59,10 +67,28 @@ int main(int argc, char **argv) {
         }
         std::fwrite(logits, sizeof logits[0], FLOW_OUTPUTS, outputs);
         std::fflush(outputs);
+        int64_t wanted[FLOW_OUTPUTS];
+        if (expected && std::fread(wanted, sizeof wanted[0], FLOW_OUTPUTS, expected) != FLOW_OUTPUTS) {
+            std::fprintf(stderr, "%s ends before image %lu\n", argv[3], done);
+            return 2;
+        }
+        for (unsigned i = 0; expected && i < FLOW_OUTPUTS; i++) {
+            if (logits[i] == wanted[i])
+                continue;
+            if (!differing++)
+                std::fprintf(stderr, "FAILED: image %lu, output %u: expected %lld, actual %lld\n", done, i,
+                             (long long)wanted[i], (long long)logits[i]);
+        }
     }
     if (std::ferror(images) || std::ferror(outputs) || std::fclose(outputs) != 0) {
         std::fprintf(stderr, "reading or writing failed\n");
         return 2;
     }
+    if (expected && (differing || done == 0)) {
+        std::fprintf(stderr, "FAILED: %lu integers of %lu images differ\n", differing, done);
+        return 1;
+    }
+    if (expected)
+        std::printf("PASSED: every integer of %lu images is as expected\n", done);
     return 0;
 }

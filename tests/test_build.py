@@ -5,6 +5,7 @@ One build of the `tiny` network is shared by all tests of this file; each works 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -55,9 +56,9 @@ def config(place) -> BuildConfig:
 
 @pytest.fixture(scope="session")
 def complete(place, config) -> Path:
-    folder = place / "run"
-    build(config, folder, quiet())
-    return folder
+    with contextlib.chdir(place):  # a folder named from where one is, as on a command line
+        build(config, Path("run"), quiet())
+    return place / "run"
 
 
 @pytest.fixture
@@ -81,6 +82,20 @@ def test_the_measured_interval_is_the_folding_s(complete):
     planned = max(layer["cycles"] for layer in report["folding"].values())
     assert planned <= report["latency"]["interval_cycles"] <= planned + 24
     assert report["latency"]["interval_cycles"] <= 2000 + 24
+
+
+def test_the_report_says_what_each_layer_computes(complete):
+    report = json.loads((stage_folder(complete, "report") / "report.json").read_text())
+    layers = {layer.name: layer for layer in MODELS["tiny"].weight_layers()}
+    assert {name: work["macs"] for name, work in report["work"].items()} == {
+        name: layer.macs for name, layer in layers.items()
+    }
+    for name, work in report["work"].items():
+        assert work["weight_bits"] == report["bits"]["weights"][name]
+        source = layers[name].source
+        if source in report["bits"]["activations"] and name != "dense":
+            assert work["input_bits"] == report["bits"]["activations"][source]
+    assert report["work"]["conv1"]["input_bits"] == 8
 
 
 def test_nothing_runs_when_nothing_changed(copy, config):

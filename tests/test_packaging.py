@@ -73,7 +73,7 @@ def test_help_answers_in_half_a_second():
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 0.5
-    for name in ("build", "train", "simulate", "doctor", "models"):
+    for name in ("build", "sweep", "compare", "train", "simulate", "handoff", "doctor", "models"):
         assert re.search(rf"(?m)^\W+{name}\s", output)
 
 

@@ -10,67 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from reports import PLAIN, changed
 from rich.console import Console
 
 from flow.errors import FlowError
 from flow.pipeline.stages.report import without_folders
-from flow.report import check, closing_table, load, verdict, write
+from flow.report import check, closing_table, layer_figures, load, verdict, write
 from flow.report.readme import results_table, updated
+from flow.report.summary import summary_rows
 
 ROOT = Path(__file__).resolve().parent.parent
-CELLS = {"lut": 900.0, "ff": 1500.0, "dsp": 0.0, "bram36": 1.5, "lutram": 44.0, "carry4": 120.0}
-PLAIN = {
-    "model": "tiny",
-    "bits": {"weights": {"stem": 8, "s1_conv1": 4, "s1_conv2": 4}, "activations": {"stem_out": 4}},
-    "dataset": {"name": "digits", "images": 360, "source": "digits: asked for; they come with scikit-learn"},
-    "accuracy": {"trained": 0.95, "deployed": 0.9475, "rtl": 0.94},
-    "exact": {
-        "images": 100,
-        "keras_images": 360,
-        "csim_images": 100,
-        "rtl_images": 100,
-        "golden_vs_keras": 0,
-        "golden_vs_csim": 0,
-        "golden_vs_rtl": 0,
-        "trained_vs_deployed_labels": 1,
-    },
-    "latency": {"first_frame_cycles": 1_234, "interval_cycles": 576, "clock_mhz": 100.0},
-    "resources": {
-        "tool": "Yosys 0.70",
-        "flags": "synth_xilinx -family xc7",
-        "device": "xc7z020clg400-1",
-        "budget": {"lut": 53_200, "ff": 106_400, "dsp": 220, "bram36": 140, "lutram": 17_400},
-        "fits": True,
-        "total": CELLS,
-        "layers": {
-            "stem": {"measured": {**CELLS, "lut": 611}, "estimate": {"lut": 580, "ff": 900, "dsp": 0, "bram36": 1}},
-            "stem_out": {"measured": {**CELLS, "lut": 201}, "estimate": None},
-        },
-    },
-    "timing": {"tool": "nextpnr-ecp5", "fmax_mhz": 121.5, "modules": {"stem": 121.5, "stem_out": 203.0}},
-    "folding": {"stem": {"pe": 4, "simd": 9, "cycles": 576}, "stem_out": {"pe": 1, "simd": 1, "cycles": 512}},
-    "seconds": {"fold": 2.5, "simulate": 7.25},
-    "versions": {"python": "3.11.7"},
-    "not_measured": {
-        "power": "needs a board",
-        "resources.layers.stem_out.estimate": "the cost model has no rule for it",
-    },
-}
-
-
-def changed(path: str, value: object) -> dict:
-    """PLAIN with one key, dots between levels, set to `value`; `...` deletes it."""
-    plain = copy.deepcopy(PLAIN)
-    *outer, last = path.split(".")
-    inner = plain
-    for key in outer:
-        inner = inner[key]
-    if value is ...:
-        del inner[last]
-    else:
-        inner[last] = value
-    return plain
-
 
 def leaves(plain: dict, path: str = "") -> list[str]:
     """Paths of all keys of the fixed part of the schema."""
@@ -120,6 +69,23 @@ def test_fits_follows_from_the_figures():
     assert "does not fit xc7z020clg400-1: LUT 944 of 930" in verdict(check(tight))
 
 
+def test_bit_operations_are_macs_times_both_widths():
+    assert check(PLAIN).bit_operations is None, "an older report does not say"
+    work = {
+        "stem": {"macs": 1_000, "weight_bits": 8, "input_bits": 8},
+        "s1_conv1": {"macs": 2_000, "weight_bits": 1, "input_bits": 4},
+    }
+    report = check({**PLAIN, "work": work})
+    assert (report.macs, report.bit_operations) == (3_000, 1_000 * 64 + 2_000 * 4)
+    text = dict(summary_rows(report))["operations a frame"]
+    assert text == "3,000 multiply-accumulates, 72,000 of one bit by one bit"
+    figures = {layer.name: layer for layer in layer_figures(report)}
+    assert (figures["stem"].macs, figures["stem"].input_bits, figures["stem"].bit_operations) == (1_000, 8, 64_000)
+    assert figures["stem_out"].bit_operations is None
+    with pytest.raises(ValueError, match=r"work\.stem\.macs: Input should be greater than or equal to 1"):
+        check({**PLAIN, "work": {"stem": {"macs": 0, "weight_bits": 8, "input_bits": 8}}})
+
+
 def test_one_differing_integer_is_not_exact():
     assert check(PLAIN).is_exact
     for engine in ("keras", "csim", "rtl"):
@@ -140,7 +106,7 @@ def test_everything_is_written(tmp_path: Path):
     assert json.loads((tmp_path / "report.json").read_text())["exact"]["golden_vs_rtl"] == 0
     text = (tmp_path / "report.md").read_text()
     assert "| cycles between frames | 576 |" in text
-    assert "| stem | 8 | - | 4 | 9 | 576 | 580 | 655 | 1,500 | 0 | 1.5 | 121.5 |" in text
+    assert "| stem | 8 | - | - | 4 | 9 | 576 | 580 | 655 | 1,500 | 0 | 1.5 | 121.5 |" in text
     assert "| RTL in Verilator | 100 | 0 |" in text
     assert "* power: needs a board" in text
     assert "173,611 frames a second" in text

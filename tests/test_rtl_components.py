@@ -96,6 +96,7 @@ REQUANTIZES = sets(
 )
 INPUTS = sets("LANES WIDTH BEATS_PER_FRAME", (3, 8, 16), (2, 10, 7), (1, 1, 1))
 OUTPUTS = sets("LANES WIDTH SIGNED BEATS_PER_FRAME", (1, 20, 1, 10), (3, 8, 0, 4), (2, 5, 0, 1))
+REGISTERS_AXI = sets("BUILD IN_BEATS OUT_BEATS RESET_CYCLES", (0x89ABCDEF, 1024, 10, 16), (1, 1, 70_000, 1))
 
 TABLE = {
     ("stream_register", "test_streams"): REGISTERS,
@@ -111,6 +112,7 @@ TABLE = {
     ("requantize", "test_activation"): REQUANTIZES,
     ("axis_input", "test_axis"): INPUTS,
     ("axis_output", "test_axis"): OUTPUTS,
+    ("axi_lite_registers", "test_axi_lite_registers"): REGISTERS_AXI,
 }
 CASES = [
     pytest.param(component, bench, parameters, id=f"{component}-{'-'.join(map(str, parameters.values()))}")

@@ -51,6 +51,7 @@ EXTREMES: dict[str, list[dict[str, int]]] = {
     "sum_pool": [{"HEIGHT": 32, "WIDTH": 32, "KERNEL_H": 32, "KERNEL_W": 32, "OUT_WIDTH": 14}],
     "axis_input": [{"LANES": 1, "WIDTH": 1, "BEATS_PER_FRAME": 1}, {"WIDTH": 33}],
     "axis_output": [{"LANES": 1, "WIDTH": 1, "BEATS_PER_FRAME": 1}, {"WIDTH": 33, "SIGNED": 0}],
+    "axi_lite_registers": [{"BUILD": 2**31, "RESET_CYCLES": 1}, {"IN_BEATS": 2**31 - 1, "RESET_CYCLES": 2**31 - 1}],
 }
 ILLEGAL: list[tuple[str, dict[str, int], str]] = [
     ("stream_fifo", {"DEPTH": 1}, "DEPTH"),
@@ -66,6 +67,7 @@ ILLEGAL: list[tuple[str, dict[str, int], str]] = [
     ("max_pool", {"KERNEL_H": 9}, "KERNEL_H"),
     ("sum_pool", {"OUT_WIDTH": 5}, "OUT_WIDTH"),
     ("axis_input", {"BEATS_PER_FRAME": 0}, "BEATS_PER_FRAME"),
+    ("axi_lite_registers", {"RESET_CYCLES": 0}, "RESET_CYCLES"),
 ]
 
 

@@ -26,6 +26,7 @@ CASES = [
     ("requantize", 5),
     ("requantize", 6),
     ("stream_fifo", 1),
+    ("axi_lite_registers", 0),
 ]
 
 

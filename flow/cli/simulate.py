@@ -31,6 +31,7 @@ def simulate(
     from flow.twin.inputs import InputGrid
 
     config = load_config(run)
+    run = run.absolute()  # the simulator runs in another folder
     converted, written = stage_folder(run, "convert"), stage_folder(run, "rtl")
     if not (written / rtl.FOLDER / "design.json").exists():
         raise FlowError(f"{run} has no RTL yet: flow build --out {run} --to rtl")

@@ -67,6 +67,7 @@ def load_project(folder: Path) -> VitisProject:
     Raises:
         FlowError: there is none, or it is not whole.
     """
+    folder = folder.absolute()  # its program runs in other folders
     plain = read_json(folder / MANIFEST)
     try:
         shapes = tuple(plain["input_shape"]), tuple(plain["output_shape"])
@@ -114,6 +115,11 @@ def csim(
     return np.concatenate(results) if results else np.zeros((0, *project.output_shape), np.int64)
 
 
+def image_bytes(images: np.ndarray) -> bytes:
+    """Images as `csim_main.cpp` reads them."""
+    return np.ascontiguousarray(images, dtype="<i4").tobytes()
+
+
 def _outputs_of(place: Path) -> Path:
     return place / "outputs"
 
@@ -126,7 +132,7 @@ def _finished(project: VitisProject, place: Path) -> int:
 
 def _run_part(project: VitisProject, program: Path, images: np.ndarray, place: Path) -> np.ndarray:
     """One process over some of the images."""
-    write_whole(place / "images", np.ascontiguousarray(images, dtype="<i4").tobytes())
+    write_whole(place / "images", image_bytes(images))
     limit_s = START_LIMIT_S + IMAGE_LIMIT_S * len(images)
     finished = run([program, place / "images", _outputs_of(place)], place / "log", cwd=place, timeout_s=limit_s)
     if finished.timed_out or finished.status != 0:
@@ -136,6 +142,17 @@ def _run_part(project: VitisProject, program: Path, images: np.ndarray, place: P
     if outputs.size != len(images) * project.outputs:
         raise CheckFailed(f"the C simulation gave {outputs.size} numbers for {len(images)} images of {project.outputs}")
     return outputs.reshape(len(images), *project.output_shape)
+
+
+def macros(project: VitisProject) -> dict[str, str | int]:
+    """What `csim_main.cpp` must know of a project."""
+    return {
+        "FLOW_HEADER": f'"firmware/{project.top}.h"',
+        "FLOW_TOP": project.top,
+        "FLOW_ELEMENTS": int(np.prod(project.input_shape)),
+        "FLOW_OUTPUTS": project.outputs,
+        "FLOW_OUTPUT_FRACTION_BITS": project.output_fraction_bits,
+    }
 
 
 def compile_project(project: VitisProject) -> Path:
@@ -148,15 +165,7 @@ def compile_project(project: VitisProject) -> Path:
     sources = _digest(project)
     if program.exists() and stamp.exists() and stamp.read_text() == f"{sources} {_file_digest(program)}":
         return program
-    header = f"firmware/{project.top}.h"
-    defines = {
-        "FLOW_HEADER": f'"{header}"',
-        "FLOW_TOP": project.top,
-        "FLOW_ELEMENTS": int(np.prod(project.input_shape)),
-        "FLOW_OUTPUTS": project.outputs,
-        "FLOW_OUTPUT_FRACTION_BITS": project.output_fraction_bits,
-        "WEIGHTS_DIR": f'"{(project.folder / "firmware" / "weights").resolve()}"',
-    }
+    defines = macros(project) | {"WEIGHTS_DIR": f'"{(project.folder / "firmware" / "weights").resolve()}"'}
     command = [
         COMPILER, *FLAGS, "-I.", "-Ifirmware", "-Ifirmware/ap_types", *(f"-D{k}={v}" for k, v in defines.items()),
         "csim_main.cpp", f"firmware/{project.top}.cpp", "-o", "csim",

@@ -39,6 +39,7 @@ def vitis_project(twin: Twin, folder: Path, board: Board, images: np.ndarray, ex
     Raises:
         FlowError: the folder cannot be written, or holds something else.
     """
+    folder = folder.absolute()  # the program that is compiled there runs in other folders
     try:
         _clear(folder)
         _write_project(twin, folder, board)

@@ -10,7 +10,7 @@ from flow import paths
 from flow.errors import FlowError, unknown
 from flow.files import locked
 from flow.pipeline.config import BuildConfig, save_config
-from flow.pipeline.reporter import Reporter
+from flow.pipeline.reporter import Reporter, StageLine
 from flow.pipeline.stage import Finished, Stage, Work, finished, run_stage
 from flow.pipeline.stages import STAGES
 
@@ -55,6 +55,7 @@ def build(config: BuildConfig, folder: Path, reporter: Reporter, first: str | No
         FlowError: a user's mistake. CheckFailed: two engines disagree.
     """
     start = time.monotonic()
+    folder = folder.absolute()  # tools run in other folders
     begin, end = stage_number(first or STAGES[0].name), stage_number(last or STAGES[-1].name)
     if begin > end:
         raise FlowError(f"--from {first} comes after --to {last}")
@@ -70,11 +71,10 @@ def build(config: BuildConfig, folder: Path, reporter: Reporter, first: str | No
             if number < begin:
                 done[stage.name] = _must_be_done(stage, number, folder, work_of)
                 continue
-            head = f"[{number}/{len(STAGES)}] {stage.name}"
-            reporter.line(head)
+            reporter.line(StageLine(number, stage.name).text(len(STAGES)))
             done[stage.name] = run_stage(stage, number, folder, work_of)
             state = "unchanged, skipped" if done[stage.name].skipped else f"done in {done[stage.name].seconds:.1f} s"
-            reporter.line(f"{head}: {state}")
+            reporter.line(StageLine(number, stage.name, state).text(len(STAGES)))
     return Built(folder, done, time.monotonic() - start)
 
 

@@ -34,14 +34,14 @@ class BuiltIn:
 
     @property
     def run_name(self) -> str:
-        return f"{self.name}-{Path(self._bits_text).stem}-{self._dataset_name}"
+        return f"{self.name}-{Path(self._bits_text).stem}-{self.dataset_name}"
 
     @property
     def _bits(self) -> BitsSpec:
         return BitsSpec.parse(self._spec, self._bits_text)
 
     @property
-    def _dataset_name(self) -> str:
+    def dataset_name(self) -> str:
         """What `auto` comes to, without loading anything."""
         from flow.datasets import cifar10
 
@@ -53,6 +53,16 @@ class BuiltIn:
 
     def _dataset(self) -> Dataset:
         return _load(self._config.dataset, self._config.data, self._spec.input_shape)
+
+    @property
+    def trains(self) -> bool:
+        """Whether a build starts with training: asked for, or no checkpoint of these widths comes along."""
+        from flow.training.checkpoints import find_checkpoint
+
+        config = self._config
+        if config.checkpoint is not None:
+            return False
+        return bool(config.epochs) or find_checkpoint(self.name, self.dataset_name, self._bits) is None
 
     def check(self) -> None:
         config = self._config
@@ -70,11 +80,11 @@ class BuiltIn:
         from flow.training.checkpoints import find_checkpoint
 
         config = self._config
-        shipped = find_checkpoint(self.name, self._dataset_name, self._bits)
+        shipped = find_checkpoint(self.name, self.dataset_name, self._bits)
         return {
             "model": self.name,
             "bits": self._bits.model_dump(),
-            "dataset": self._dataset_name,
+            "dataset": self.dataset_name,
             "epochs": config.epochs,
             "seed": config.seed if shipped is None or config.epochs else None,
             "checkpoint": file_digest(config.checkpoint or (None if config.epochs else shipped)),

@@ -57,7 +57,7 @@ class BuildConfig(BaseModel):
     utilization: float = Field(default=UTILIZATION, gt=0, le=1)
     bench_frames: int = Field(default=3, ge=1)
     route: bool = True
-    route_rows: int = Field(default=2, ge=0)
+    route_rows: int = Field(default=1, ge=0)
 
 
 def make_config(file: Path | None, settings: list[str], options: dict[str, Any]) -> BuildConfig:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -11,6 +14,34 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 #: seconds between two progress lines where there is no terminal
 LINE_EVERY_S = 15.0
+
+_STAGE = re.compile(r"\[(\d+)/\d+\] (\w+)(?:: (.+))?")
+
+
+@dataclass(frozen=True)
+class StageLine:
+    """The line of a build that a stage begins with, or ends with where it has an outcome.
+
+    Attributes:
+        number: of the stage, from 1.
+        name: of the stage.
+        outcome: how it ended, None at its beginning.
+    """
+
+    number: int
+    name: str
+    outcome: str | None = None
+
+    def text(self, stages: int) -> str:
+        """The line, where there are so many stages."""
+        head = f"[{self.number}/{stages}] {self.name}"
+        return f"{head}: {self.outcome}" if self.outcome else head
+
+
+def read_stage_line(line: str) -> StageLine | None:
+    """What `StageLine.text` wrote; None for any other line."""
+    found = _STAGE.fullmatch(line)
+    return StageLine(int(found[1]), found[2], found[3]) if found else None
 
 
 class Reporter:
@@ -29,7 +60,8 @@ class Reporter:
         self._log = sink or (lambda line: None)
 
     def line(self, text: str) -> None:
-        """A sentence worth keeping."""
+        """A sentence worth keeping; places below the working folder are shown from there."""
+        text = text.replace(f"{Path.cwd()}/", "")
         self._log(text)
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 

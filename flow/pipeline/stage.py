@@ -1,8 +1,9 @@
 """A stage: a function from configuration and earlier results to a folder and a small result, done once.
 
-A stage's folder holds its log, its files and `done.json`: a digest of all that the stage depends on, the SHA-256 of
-every file that it promised, and its result. `done.json` is written last. A stage is skipped while its digest is the
-same and its files are intact; a file that was changed or cut short is named, and the stage runs again.
+A stage's folder holds its log, its files and `done.json`: a digest of all that the stage depends on, the digests of
+the results that it read, the SHA-256 of every file that it promised, and its result. `done.json` is written last. A
+stage is skipped while its digest is the same and its files are intact; a file that was changed or cut short is named,
+and the stage runs again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Any
 
 from flow import __version__
 from flow.cache import digest
-from flow.files import write_json
+from flow.errors import FlowError
+from flow.files import read_json, write_json
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.reporter import Reporter
 
@@ -126,7 +128,9 @@ def run_stage(stage: Stage, number: int, run_folder: Path, work_of: Callable[[Pa
             work.reporter.log_to(None)
     seconds = time.monotonic() - start
     files = {name: _sha256(folder / name) for name in result.files}
-    write_json(folder / DONE, {"digest": key, "seconds": seconds, "files": files, "values": result.values})
+    needs = {name: work.earlier[name].digest for name in stage.needs}
+    record = {"digest": key, "needs": needs, "seconds": seconds, "files": files, "values": result.values}
+    write_json(folder / DONE, record)
     # what JSON gives back is what every later run sees
     return Finished(folder, _outcome(key, files), Result(json.loads(json.dumps(result.values)), result.files), seconds)
 
@@ -136,6 +140,33 @@ def finished(stage: Stage, number: int, run_folder: Path, work_of: Callable[[Pat
     folder = run_folder / f"{number}_{stage.name}"
     work = work_of(folder)
     return _intact(folder, _key(stage, work), work.reporter)
+
+
+def recorded(stage: Stage, number: int, run_folder: Path) -> tuple[Finished, dict[str, str]]:
+    """What the stage left, whichever code and settings it ran with, and the digests of the results that it read.
+
+    Raises:
+        FlowError: it has not finished, or a file was changed since.
+    """
+    folder = run_folder / f"{number}_{stage.name}"
+    if not (folder / DONE).exists():
+        raise FlowError(f"stage '{stage.name}' has not finished")
+    done = read_json(folder / DONE)
+    try:
+        key, needs, files, values, seconds = (done[name] for name in ("digest", "needs", "files", "values", "seconds"))
+    except (KeyError, TypeError) as error:
+        raise FlowError(f"{folder / DONE} is not of this version") from error
+    problem = _damage(folder, files)
+    if problem:
+        raise FlowError(problem)
+    return Finished(folder, _outcome(key, files), Result(values, tuple(files)), seconds, skipped=True), needs
+
+
+def seal(folder: Path, names: list[str]) -> None:
+    """Records files of a finished stage, which were written anew on purpose, as they are now."""
+    done = read_json(folder / DONE)
+    done["files"] = {name: _sha256(folder / name) for name in dict.fromkeys([*done["files"], *names])}
+    write_json(folder / DONE, done)
 
 
 def _key(stage: Stage, work: Work) -> str:
@@ -163,18 +194,26 @@ def _intact(folder: Path, key: str, reporter: Reporter) -> Finished | None:
         done = json.loads((folder / DONE).read_text())
         if done["digest"] != key:
             return None
-        files, values, seconds = done["files"], done["values"], done["seconds"]
+        files, values, seconds, _ = done["files"], done["values"], done["seconds"], done["needs"]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
         reporter.line(f"  {folder / DONE} is damaged: the stage runs again")
         return None
+    problem = _damage(folder, files)
+    if problem:
+        reporter.line(f"  {problem}: the stage runs again")
+        return None
+    return Finished(folder, _outcome(key, files), Result(values, tuple(files)), seconds, skipped=True)
+
+
+def _damage(folder: Path, files: Mapping[str, str]) -> str | None:
+    """The first file that is not as it was recorded."""
     for name, expected in files.items():
         path = folder / name
         if not path.is_file() or _sha256(path) != expected:
-            reporter.line(f"  {path} is {'changed or cut short' if path.exists() else 'missing'}: the stage runs again")
-            return None
-    return Finished(folder, _outcome(key, files), Result(values, tuple(files)), seconds, skipped=True)
+            return f"{path} is {'changed or cut short' if path.exists() else 'missing'}"
+    return None
 
 
 def _sha256(path: Path) -> str:

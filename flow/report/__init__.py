@@ -11,10 +11,13 @@ from pathlib import Path
 
 from flow.errors import FlowError
 from flow.files import read_json, write_json, write_whole
+from flow.report.layers import LayerFigures, layer_figures
 from flow.report.schema import Cells, Report, check
 from flow.report.summary import closing_table, verdict
 
-__all__ = ["Cells", "Report", "check", "closing_table", "load", "verdict", "write"]
+__all__ = [
+    "Cells", "LayerFigures", "Report", "check", "closing_table", "layer_figures", "load", "verdict", "write",
+]  # fmt: skip
 
 
 def write(report: Report, folder: Path) -> list[Path]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
+from flow.report.layers import LayerFigures, layer_figures
 from flow.report.schema import Cells, Report
 from flow.report.summary import DASH, amount, resource_rows, summary_rows, verdict
+from flow.report.tables import table
+from flow.report.vendor_text import vendor_section
 
 
 def markdown(report: Report, plots: dict[str, str]) -> str:
@@ -22,6 +23,7 @@ def markdown(report: Report, plots: dict[str, str]) -> str:
         "## Resources",
         _resources_text(report),
         table(("resource", "used", "on the chip", "share"), resource_rows(report), right=(1, 2, 3)),
+        *vendor_section(report),
         "## Layers",
         _LAYERS_TEXT,
         _layers(report),
@@ -46,16 +48,6 @@ _LAYERS_TEXT = (
 )
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """A Markdown table; `right` are the columns that are aligned to the right."""
-    rule = ["---:" if index in right else "---" for index in range(len(heads))]
-    return "\n".join(f"| {' | '.join(_cell(text) for text in row)} |" for row in (heads, rule, *rows))
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
 def _resources_text(report: Report) -> str:
     resources = report.resources
     if resources.tool is None:
@@ -65,26 +57,20 @@ def _resources_text(report: Report) -> str:
 
 def _layers(report: Report) -> str:
     heads = (
-        "layer", "weight bits", "output bits", "PE", "SIMD", "cycles", "LUT estimate", "LUT measured", "FF", "DSP",
+        "layer", "weight bits", "output bits", "MACs", "PE", "SIMD", "cycles", "LUT estimate", "LUT measured", "FF", "DSP",
         "BRAM36", "Fmax MHz",
     )  # fmt: skip
-    names = dict.fromkeys([*report.folding, *report.resources.layers, *report.timing.modules])
-    return table(heads, [_layer(report, name) for name in names], right=range(1, len(heads)))
+    return table(heads, [_layer(figures) for figures in layer_figures(report)], right=range(1, len(heads)))
 
 
-def _layer(report: Report, name: str) -> tuple[str, ...]:
-    bits, fold = report.bits, report.folding.get(name)
-    found = report.resources.layers.get(name)
-    measured = found.measured if found else None
-    cells = (DASH,) * 4 if measured is None else _cells(measured)
+def _layer(layer: LayerFigures) -> tuple[str, ...]:
     return (
-        name,
-        amount(bits.weights.get(name)),
-        amount(bits.activations.get(name)),
-        *(amount(value) for value in ((fold.pe, fold.simd, fold.cycles) if fold else (None,) * 3)),
-        amount(found.estimate.luts_used if found and found.estimate else None, 0),
-        *cells,
-        amount(report.timing.modules.get(name), 1),
+        layer.name,
+        *(amount(value) for value in (layer.weight_bits, layer.output_bits, layer.macs)),
+        *(amount(value) for value in (layer.pe, layer.simd, layer.cycles)),
+        amount(layer.estimate.luts_used if layer.estimate else None, 0),
+        *((DASH,) * 4 if layer.measured is None else _cells(layer.measured)),
+        amount(layer.fmax_mhz, 1),
     )
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from flow.files import write_whole
 from flow.report import Report, load
-from flow.report.markdown import table
 from flow.report.summary import amount
+from flow.report.tables import table
 
 _BEGIN = "<!-- results: written by `python -m flow.report.readme` from results/ -->"
 _END = "<!-- end of results -->"

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from flow.folding import Amount
+from flow.report.vendor import Vendor
 
 
 class _Part(BaseModel):
@@ -129,9 +130,29 @@ class Fold(_Part):
     cycles: int
 
 
+class LayerWork(_Part):
+    """What one layer with weights computes for a frame, whatever the hardware that does it.
+
+    Attributes:
+        macs: multiply-accumulates.
+        weight_bits, input_bits: of the two factors of each.
+    """
+
+    macs: int = Field(ge=1)
+    weight_bits: int = Field(ge=1)
+    input_bits: int = Field(ge=1)
+
+    @property
+    def bit_operations(self) -> int:
+        """Products of one bit by one bit."""
+        return self.macs * self.weight_bits * self.input_bits
+
+
 class Report(_Part):
-    """The whole. `seconds` is the time of each stage when it ran; `not_measured` maps a key, as in
-    ``"accuracy.rtl"``, or a subject that has no key, to the reason."""
+    """The whole. `seconds` is the time of each stage when it ran; `rates` is what engines get through, by name with
+    its unit (``"rtl_images_per_second"``); `not_measured` maps a key, as in ``"accuracy.rtl"``, or a subject that has no
+    key, to the reason. `work` by layer is empty in a report that was written before there was any; `vendor` comes in
+    with `flow handoff --collect`."""
 
     model: str
     bits: Bits
@@ -142,13 +163,16 @@ class Report(_Part):
     resources: Resources
     timing: Timing
     folding: dict[str, Fold]
+    work: dict[str, LayerWork] = Field(default_factory=dict)
     seconds: dict[str, float]
+    rates: dict[str, float] = {}
     versions: dict[str, str]
     not_measured: dict[str, str]
+    vendor: Vendor | None = None
 
     @model_validator(mode="after")
     def _nulls_have_reasons(self) -> Report:
-        for key in _nulls(self.model_dump(exclude={"not_measured"})):
+        for key in _nulls(self.model_dump(exclude={"not_measured", "vendor"})):
             if not any(key == said or key.startswith(f"{said}.") for said in self.not_measured):
                 raise ValueError(f"{key} is null and not_measured does not say why")
         return self
@@ -171,6 +195,16 @@ class Report(_Part):
         """At the target clock."""
         interval = self.latency.interval_cycles
         return None if interval is None else self.latency.clock_mhz * 1e6 / interval
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-accumulates of a frame."""
+        return sum(layer.macs for layer in self.work.values()) if self.work else None
+
+    @property
+    def bit_operations(self) -> int | None:
+        """Products of one bit by one bit of a frame: MACs times weight bits times input bits, of all layers."""
+        return sum(layer.bit_operations for layer in self.work.values()) if self.work else None
 
     @property
     def slowest_module(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from flow.report.schema import Report
@@ -57,12 +58,17 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
     slowest = report.slowest_module
     return [
         ("bits", f"weights {_widths(report.bits.weights)}, activations {_widths(report.bits.activations)}"),
+        (
+            "operations a frame",
+            f"{amount(report.macs)} multiply-accumulates, {amount(report.bit_operations)} of one bit by one bit",
+        ),
         ("test images", f"{report.dataset.images:,} ({report.dataset.source})"),
-        ("accuracy, trained", _share(accuracy.trained)),
-        ("accuracy, deployed", _share(accuracy.deployed)),
-        ("accuracy, RTL", f"{_share(accuracy.rtl)} of {amount(exact.rtl_images)} images"),
+        ("accuracy, trained", percent(accuracy.trained)),
+        ("accuracy, deployed", percent(accuracy.deployed)),
+        ("accuracy, RTL", f"{percent(accuracy.rtl)} of {amount(exact.rtl_images)} images"),
         ("differing integers: Keras, C simulation, RTL", ", ".join(map(amount, differing))),
         ("images compared: Keras, C simulation, RTL", ", ".join(map(amount, images))),
+        ("images a second in RTL simulation", amount(report.rates.get("rtl_images_per_second"), 1)),
         ("cycles between frames", amount(latency.interval_cycles)),
         ("cycles of the first frame", amount(first)),
         (
@@ -101,15 +107,21 @@ def closing_table(report: Report) -> Table:
     return table
 
 
-def _share(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """A part of 1 in percent; a dash where there is none."""
     return DASH if value is None else f"{value:.2%}"
+
+
+def usual_width(bits: Mapping[str, int]) -> int | None:
+    """The most frequent of the widths, the smallest of several; None where there are none."""
+    widths = list(bits.values())
+    return max(sorted(set(widths)), key=widths.count) if widths else None
 
 
 def _widths(bits: dict[str, int]) -> str:
     """All widths that occur, with the layers that differ from the most frequent one."""
     if not bits:
         return DASH
-    widths = list(bits.values())
-    usual = max(sorted(set(widths)), key=widths.count)
+    usual = usual_width(bits)
     others = [f"{name} {width}" for name, width in bits.items() if width != usual]
     return f"{usual}" + (f" (but {', '.join(others)})" if others else "")

@@ -222,7 +222,7 @@ def _pool(context: Context, node: MaxPool | SumPool) -> Layer:
 
 
 def _add(context: Context, node: Add) -> Layer:
-    graph, fold = context.graph, context.folding.folds[node.name]
+    fold = context.folding.folds[node.name]
     layer = _start(context, node, f"{node.name}: the sum of two streams; the FIFO holds what waits for the longer branch.")
     parameters: dict[str, object] = {"LANES": fold.lanes}
     ports = dict(CLOCK)

@@ -66,6 +66,7 @@ def write(graph: Graph, folding: Folding, folder: Path) -> Design:
         FlowError: the folding is not legal for the graph, or the folder cannot be written.
     """
     folding.check(graph)
+    folder = folder.absolute()  # tools run in other folders
     context = Context(graph, folding, fifo_depths(graph, folding))
     layers = build_layers(context)
     modules = [layer.module for layer in layers] + [build_network(context, layers), build_top(context)]
@@ -93,6 +94,7 @@ def write(graph: Graph, folding: Folding, folder: Path) -> Design:
 
 def load_design(folder: Path) -> Design:
     """The design that `write` left in `folder`."""
+    folder = folder.absolute()  # tools run in other folders
     plain = read_json(folder / "design.json")
     lists = {key: tuple(plain[key]) for key in ("components", "generated", "memories")}
     return Design(folder, plain["name"], **lists, layers=plain["layers"])

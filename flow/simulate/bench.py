@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,26 +64,55 @@ def run_bench(
         CheckFailed: a test failed, none ran, or the design does not build.
     """
     start = time.monotonic()
-    program = _build(design, cache, waves)
+    top = f"{design.name}_top"
+    program = simulator(design.sources, top, design.folder, cache, waves)
     source, sink = graph.input.output, graph.output.output
     frames = to_bus(images, source, folding.output_lanes(graph, graph.input)).reshape(len(images), -1)
     results = to_bus(expected, sink, folding.input_lanes(graph, graph.output)).reshape(len(images), -1)
     patience = STALL_FACTOR * (folding.interval(graph) + sum(latency_cycles(n, folding) for n in graph.nodes)) + 20_000
+    variables = {"PATIENCE": str(patience)}
+    tests = run_tests(program, top, MODULE, frames, results, design.folder, folder, seed, variables, waves)
+    return Bench(tests, time.monotonic() - start, _keep_waves(design, folder) if waves else None)
+
+
+def run_tests(
+    program: Path,
+    top: str,
+    module: str,
+    frames: np.ndarray,
+    results: np.ndarray,
+    cwd: Path,
+    folder: Path,
+    seed: int,
+    variables: Mapping[str, str],
+    waves: bool = False,
+) -> int:
+    """Runs the bench `module` on a simulator and returns the number of its tests, which have all passed.
+
+    Args:
+        frames, results: uint8 (frame, bytes as they stand on the bus).
+        cwd: folder with the memory files.
+        folder: receives bench.log and results.xml.
+        variables: environment of the bench.
+
+    Raises:
+        CheckFailed: a test failed, or none ran.
+    """
     report = folder / "results.xml"
     report.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         vectors = Path(temporary) / "vectors.npz"
         np.savez(vectors, frames=frames, results=results)
-        environment = _environment(design) | {
-            "VECTORS": str(vectors), "SEED": str(seed), "PATIENCE": str(patience), "COCOTB_RESULTS_FILE": str(report),
+        environment = _environment(top, module) | {
+            "VECTORS": str(vectors), "SEED": str(seed), "COCOTB_RESULTS_FILE": str(report), **variables,
         }  # fmt: skip
         command = [program, "+verilator+rand+reset+2", f"+verilator+seed+{seed + 1}", *(["--trace"] if waves else [])]
-        done = process.run(command, folder / "bench.log", design.folder, TEST_TIMEOUT_S, environment)
+        done = process.run(command, folder / "bench.log", cwd, TEST_TIMEOUT_S, environment)
     tests, failed = _count(report)
     if failed or done.status or not tests:
         why = f"failed: {', '.join(failed)}" if failed else f"ended with status {done.status} after {tests} tests"
         raise CheckFailed(f"the cocotb bench {why} (log: {done.log}):\n{done.last_lines(30)}")
-    return Bench(tests, time.monotonic() - start, _keep_waves(design, folder) if waves else None)
+    return tests
 
 
 def _keep_waves(design: Design, folder: Path) -> Path:
@@ -92,30 +122,30 @@ def _keep_waves(design: Design, folder: Path) -> Path:
     return kept
 
 
-def _build(design: Design, cache: Path, waves: bool) -> Path:
-    """The simulator for cocotb; only the top's ports are visible to it, which keeps the rest fast."""
+def simulator(sources: Sequence[Path], top: str, cwd: Path, cache: Path, waves: bool = False) -> Path:
+    """The simulator of `top` for cocotb; only its ports are visible, which keeps the rest fast."""
     import cocotb_tools.config as cocotb_config
 
-    libraries, top = cocotb_config.libs_dir, f"{design.name}_top"
+    libraries = cocotb_config.libs_dir
     flags = [*FLAGS, *(["--trace-fst"] if waves else [])]
-    key = digest([*content(design.sources), NO_INLINE, *COMMON, *flags, CFLAGS, verilator.version(), str(libraries)])
+    key = digest([*content(sources), NO_INLINE, *COMMON, *flags, CFLAGS, verilator.version(), str(libraries)])
     arguments = [
         "--top-module", top, *flags, "-CFLAGS", CFLAGS,
         "-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator",
-        cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp", *design.sources,
+        cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp", *sources,
     ]  # fmt: skip
     visible = f'public_flat_rw -module "{top}" -var "*"\n'
-    return verilate(cache / "cocotb" / key[:24], visible, lambda: None, arguments, design.folder)
+    return verilate(cache / "cocotb" / key[:24], visible, lambda: None, arguments, cwd)
 
 
-def _environment(design: Design) -> dict[str, str]:
+def _environment(top: str, module: str) -> dict[str, str]:
     """What cocotb's library inside the simulator reads."""
     import cocotb_tools.config as cocotb_config
     import find_libpython
 
     return {
-        "COCOTB_TEST_MODULES": MODULE,
-        "COCOTB_TOPLEVEL": f"{design.name}_top",
+        "COCOTB_TEST_MODULES": module,
+        "COCOTB_TOPLEVEL": top,
         "TOPLEVEL_LANG": "verilog",
         "COCOTB_TRUST_INERTIAL_WRITES": "1",
         "PYGPI_PYTHON_BIN": sys.executable,

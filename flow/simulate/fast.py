@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 import threading
@@ -22,6 +21,7 @@ from flow.rtl import Design
 from flow.simulate.beats import from_bus, from_stream, to_bus
 from flow.simulate.compare import Difference, compare
 from flow.simulate.model import build
+from flow.tools.process import die_with_parent
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Simulator:
             process = subprocess.Popen(
                 [str(word) for word in command],
                 cwd=self._design.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                preexec_fn=_die_with_parent if os.name == "posix" else None,
+                preexec_fn=die_with_parent,
             )  # fmt: skip
             frames, other = [], []
             for line in process.stdout:
@@ -155,14 +155,3 @@ class Simulator:
                 detail = "; ".join(other[-3:]) or f"exit status {process.returncode}"
                 raise CheckFailed(f"the simulated RTL failed after {len(frames)} frames: {detail}")
             return from_bus(taken.read_bytes(), sink), frames
-
-
-def _die_with_parent() -> None:
-    """Asks Linux to end this process when the flow is killed, so that no simulation is left behind."""
-    import ctypes
-    import signal
-
-    try:
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    except (OSError, AttributeError):
-        pass

@@ -15,10 +15,6 @@ from flow.synth.xc7 import Resources
 
 #: what joins the layers, beside the layers' names in results and messages
 REST = BETWEEN
-#: rows of a matvec that are routed where they are copies of one another: routing time grows faster than the module
-ROUTED_ROWS = 2
-
-
 @dataclass(frozen=True)
 class Measured:
     """Resources of each layer by node name, of what is between them, and their sum."""
@@ -65,7 +61,7 @@ def route(
     sizes: Mapping[str, float],
     cache: Path,
     rows: Mapping[str, int],
-    most: int | None = ROUTED_ROWS,
+    most: int | None,
     progress: Callable[[str, Timing, int, int], None] | None = None,
 ) -> dict[str, Timing]:
     """Routes each layer's module alone; by node name.

@@ -1,8 +1,12 @@
-"""Running one external program: its own process group, a log file, a time limit, time and memory measured."""
+"""Running one external program: its own process group, a log file, a time limit, time and memory measured.
+
+No program outlives the one that started it, however that one ends.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -13,6 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flow.errors import FlowError
+
+#: loaded before any process is split off, where loading it is not safe
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """For `preexec_fn`: asks Linux to end the new process when the thread that starts it ends."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,8 @@ def run(
     """Runs `command` to its end; whatever happens, none of its processes is left behind.
 
     Args:
-        command: program and arguments; no shell.
+        command: program and arguments; no shell. A program that is given by its path is looked for from here, not from
+            `cwd`.
         log: file for standard output and error together; replaced.
         cwd: folder to run in.
         timeout_s: limit on the wall-clock time.
@@ -58,17 +72,21 @@ def run(
         FlowError: the program cannot be started.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    program, *arguments = (str(word) for word in command)
+    if os.sep in program:
+        program = os.path.abspath(program)
     start = time.monotonic()
     with log.open("wb") as out:
         try:
             child = subprocess.Popen(
-                [str(word) for word in command],
+                [program, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=cwd,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
+                preexec_fn=die_with_parent,
             )
         except OSError as error:
             raise FlowError(f"cannot start {command[0]}: {error.strerror or error}") from error

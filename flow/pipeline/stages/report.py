@@ -64,8 +64,15 @@ def _timing(work: Work) -> dict[str, Any]:
     return {"tool": next(iter(routed.values()))["tool"], "fmax_mhz": min(modules.values()), "modules": modules}
 
 
-def _folding(work: Work) -> dict[str, dict[str, int]]:
-    graph = ir.load(work.path("convert", GRAPH))
+def _work(graph: ir.Graph) -> dict[str, dict[str, int]]:
+    return {
+        node.name: {"macs": node.macs, "weight_bits": node.weight_bits, "input_bits": graph.sources(node)[0].width_bits}
+        for node in graph.nodes
+        if isinstance(node, ir.Matvec)
+    }
+
+
+def _folding(work: Work, graph: ir.Graph) -> dict[str, dict[str, int]]:
     folding, cycles = file.load(graph, work.path("rtl", FOLDING)), work.values("rtl")["cycles"]
     return {name: {"pe": fold.lanes, "simd": fold.simd, "cycles": cycles[name]} for name, fold in folding.folds.items()}
 
@@ -87,6 +94,7 @@ def assemble(work: Work) -> dict[str, Any]:
     config, board = work.config, find_board(work.config.board)
     subject = subject_of(config)
     samples = subject.samples()
+    graph = ir.load(work.path("convert", GRAPH))
     trained, folded, rtl = work.values("train"), work.values("fold"), work.values("simulate")
     converted, csim = work.values("convert"), work.values("csim")
     not_measured = {
@@ -103,7 +111,7 @@ def assemble(work: Work) -> dict[str, Any]:
     part = [name for name, found in routed.items() if tuple(found["lanes"]) != (1, 1)]
     if part:
         not_measured["routing of all rows"] = (
-            f"the rows (PE) of a matvec are copies; of {', '.join(part)} only {config.route_rows} each were routed, so "
+            f"the rows (PE) of a matvec are copies; routed for each of {', '.join(part)}: {config.route_rows}, so "
             f"that the load of the others on common signals is not in their Fmax (route_rows=0 routes all)"
         )
     return {
@@ -136,8 +144,10 @@ def assemble(work: Work) -> dict[str, Any]:
         },
         "resources": _resources(work, board),
         "timing": timing,
-        "folding": _folding(work),
+        "folding": _folding(work, graph),
+        "work": _work(graph),
         "seconds": {name: round(stage.seconds, 1) for name, stage in work.earlier.items()},
+        "rates": {"rtl_images_per_second": round(rtl["images_per_second"], 1)},
         "versions": _versions(),
         "not_measured": not_measured,
     }

@@ -1,0 +1,164 @@
+"""Runs frames through the network on a PYNQ-type board: packing of beats, DMA, registers.
+
+    network = Network("design.bit")
+    integers = network.run(images)          # (N, *output shape), the same integers as the golden model's
+    labels = integers.argmax(axis=1)
+
+The design must hold the IP block and an AXI DMA in simple mode (no scatter-gather) whose stream widths are those of the
+IP block. `python3 driver.py design.bit` sends the images beside this file and compares every integer with golden's.
+
+Needs numpy, and on the board pynq. Reads network.json beside this file.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+
+#: byte addresses of the registers
+ID, VERSION, BUILD, IN_BEATS, OUT_BEATS, FRAMES_IN, FRAMES_OUT, INTERVAL, STATUS, CONTROL = range(0, 40, 4)
+MAGIC, MAP_VERSION = 0x464C4F57, 1
+FRAME_ERROR, SOFT_RESET = 1, 1
+
+
+class Stream:
+    """One side of the IP block: between tensors of integers and the bytes of its beats.
+
+    Args:
+        description: `input` or `output` of network.json.
+    """
+
+    def __init__(self, description):
+        self.shape = tuple(description["shape"])
+        self.lanes, self.beats = description["lanes"], description["beats"]
+        self.beat_bytes, self.element_bytes = description["beat_bytes"], description["element_bytes"]
+        self.width_bits, self.signed = description["width_bits"], description["signed"]
+        self.fraction_bits = description["fraction_bits"]
+
+    @property
+    def frame_bytes(self):
+        return self.beats * self.beat_bytes
+
+    def pack(self, frames):
+        """Integers (N, *shape) to uint8 (N, beats, bytes of a beat): lane 0 first, padding above the last lane."""
+        frames = np.asarray(frames)
+        if frames.shape[1:] != self.shape:
+            raise ValueError(f"frames of shape {self.shape} are expected, not {frames.shape[1:]}")
+        low = -(1 << self.width_bits - 1) if self.signed else 0
+        if frames.size and not (low <= frames.min() and frames.max() < low + (1 << self.width_bits)):
+            raise ValueError(f"values are {low} to {low + (1 << self.width_bits) - 1}")
+        elements = np.ascontiguousarray(frames, dtype="<i8").view(np.uint8).reshape(-1, 8)[:, : self.element_bytes]
+        used = self.lanes * self.element_bytes
+        beats = np.zeros((len(frames), self.beats, self.beat_bytes), np.uint8)
+        beats[:, :, :used] = elements.reshape(len(frames), self.beats, used)
+        return beats
+
+    def unpack(self, beats):
+        """The inverse of `pack`: int64 (N, *shape)."""
+        used = np.asarray(beats, np.uint8).reshape(-1, self.beat_bytes)[:, : self.lanes * self.element_bytes]
+        elements = np.ascontiguousarray(used).reshape(-1, self.element_bytes)
+        wide = np.zeros((len(elements), 8), np.uint8)
+        wide[:, : self.element_bytes] = elements
+        if self.signed:
+            wide[:, self.element_bytes :] = np.where(elements[:, -1:] & 0x80, 0xFF, 0)
+        return wide.reshape(-1).view("<i8").reshape(-1, *self.shape)
+
+
+class Network:
+    """The network in a design that is loaded into the chip.
+
+    Args:
+        bitstream: the design; its .hwh file lies beside it.
+        ip: name of the IP block in the block design; `<ip>_0`, Vivado's choice, if not given.
+        dma: name of the AXI DMA.
+    """
+
+    def __init__(self, bitstream, ip=None, dma="axi_dma_0"):
+        import pynq
+
+        description = json.loads((HERE / "network.json").read_text())
+        self.input, self.output = Stream(description["input"]), Stream(description["output"])
+        self._allocate = pynq.allocate
+        self.overlay = pynq.Overlay(str(bitstream))
+        self.registers = getattr(self.overlay, ip or f"{description['ip']}_0")
+        self.dma = getattr(self.overlay, dma)
+        expected = {
+            "ID": (ID, MAGIC),
+            "VERSION": (VERSION, MAP_VERSION),
+            "BUILD": (BUILD, description["build"]),
+            "IN_BEATS": (IN_BEATS, self.input.beats),
+            "OUT_BEATS": (OUT_BEATS, self.output.beats),
+        }
+        for name, (address, value) in expected.items():
+            found = self.registers.read(address)
+            if found != value:
+                raise RuntimeError(f"this driver belongs to another design: {name} is {found:#x}, expected {value:#x}")
+        self.reset()
+
+    def reset(self):
+        """Empties the network and clears its counters and its error flag; no transfer may be under way."""
+        self.registers.write(CONTROL, SOFT_RESET)
+        while self.registers.read(CONTROL):
+            pass
+
+    @property
+    def frames(self):
+        """Frames that have gone in and come out since the last reset."""
+        return self.registers.read(FRAMES_IN), self.registers.read(FRAMES_OUT)
+
+    @property
+    def interval_cycles(self):
+        """Cycles between the ends of the last two results; the network's own rate where frames came fast enough."""
+        return self.registers.read(INTERVAL)
+
+    def run(self, frames):
+        """Integers (N, *input shape) in, int64 (N, *output shape) out; the next frame goes in while one comes out.
+
+        Raises:
+            RuntimeError: the hardware has seen a frame of the wrong length.
+        """
+        beats = self.input.pack(frames)
+        count, size_in, size_out = len(beats), self.input.frame_bytes, self.output.frame_bytes
+        if count == 0:
+            return np.zeros((0, *self.output.shape), np.int64)
+        given = self._allocate(shape=(count * size_in,), dtype=np.uint8)
+        taken = self._allocate(shape=(count * size_out,), dtype=np.uint8)
+        try:
+            given[:] = beats.reshape(-1)
+            given.flush()
+            self.dma.recvchannel.transfer(taken, start=0, nbytes=size_out)
+            self.dma.sendchannel.transfer(given, start=0, nbytes=size_in)
+            for index in range(1, count + 1):
+                self.dma.sendchannel.wait()
+                if index < count:
+                    self.dma.sendchannel.transfer(given, start=index * size_in, nbytes=size_in)
+                self.dma.recvchannel.wait()
+                if index < count:
+                    self.dma.recvchannel.transfer(taken, start=index * size_out, nbytes=size_out)
+            taken.invalidate()
+            if self.registers.read(STATUS) & FRAME_ERROR:
+                raise RuntimeError("the network has seen a frame of the wrong length: reset() it")
+            return self.output.unpack(np.array(taken))
+        finally:
+            given.freebuffer()
+            taken.freebuffer()
+
+
+def main(arguments):
+    """Sends the images beside this file; 0 if every integer is golden's, 1 if one differs, 2 for a wrong call."""
+    if len(arguments) != 1:
+        print("usage: driver.py <design.bit>", file=sys.stderr)
+        return 2
+    network = Network(arguments[0])
+    images, expected = np.load(HERE / "images.npy"), np.load(HERE / "expected.npy")
+    outputs = network.run(images)
+    differing = int(np.count_nonzero(outputs != expected.reshape(outputs.shape)))
+    print(f"{differing} of {outputs.size} integers differ; {len(images)} images, {network.interval_cycles} cycles each")
+    return 1 if differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

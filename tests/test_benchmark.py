@@ -1,0 +1,36 @@
+"""Benchmarks: what is recorded is what the recorded builds say, and a change says which way it goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flow import benchmark
+from flow.files import read_json
+
+RESULTS = Path(__file__).resolve().parent.parent / "results"
+
+
+def test_the_record_follows_from_the_reports():
+    recorded = read_json(RESULTS / "benchmarks.json")
+    assert set(recorded) == set(benchmark.UNITS) | set(benchmark.builds(RESULTS))
+    for name, figures in benchmark.builds(RESULTS).items():
+        assert recorded[name] == figures
+
+
+def test_the_four_bit_unit_is_small_and_has_no_dsp():
+    unit = read_json(RESULTS / "benchmarks.json")["matvec_4x4"]
+    assert unit["lut_per_mac"] <= 30 and unit["dsp"] == 0
+
+
+def test_changes_name_their_direction():
+    before = {"a": {"lut_per_mac": 20.0, "images_per_second": 30.0}, "b": {"lut": 5}}
+    after = {"a": {"lut_per_mac": 21.0, "images_per_second": 40.0}, "c": {"lut": 6}}
+    assert benchmark.changes(before, after) == [
+        "a lut_per_mac: 20 -> 21, worse",
+        "a images_per_second: 30 -> 40, better",
+        "b lut: gone, 5",
+        "c lut: new, 6",
+    ]
+    assert not benchmark.changes(before, before)
+    # the time of one machine varies
+    assert not benchmark.changes({"a": {"seconds": 100.0}}, {"a": {"seconds": 105.0}})

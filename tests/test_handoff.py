@@ -1,0 +1,530 @@
+"""flow handoff: what it writes runs without the vendor's tools; its Tcl under stand-ins for the vendor's commands."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import finished_build
+import numpy as np
+import pytest
+import vendor_reports as texts
+
+from flow import handoff
+from flow.cli.main import main
+from flow.pipeline.stage import recorded
+from flow.pipeline.stages import STAGES
+from flow.simulate.beats import to_bus
+from flow.tools import verilator
+
+VENDOR_TCL = Path(__file__).parent / "vendor.tcl"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    return finished_build.make(tmp_path_factory.mktemp("handoff") / "run")
+
+
+@pytest.fixture
+def run(made, tmp_path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def handed(made, tmp_path_factory) -> dict[str, Path]:
+    """Both hand-offs, moved after they were written."""
+    places = {}
+    for target in handoff.TARGETS:
+        place = tmp_path_factory.mktemp(target)
+        handoff.write(handoff.finished(made), target, place / "written")
+        places[target] = (place / "written").rename(place / "moved")
+    return places
+
+
+def command(monkeypatch, capsys, *words) -> tuple[int, str]:
+    """Exit status and what went to standard error."""
+    monkeypatch.setattr(sys, "argv", ["flow", "handoff", *map(str, words)])
+    try:
+        main()
+        status = 0
+    except SystemExit as stop:
+        status = stop.code or 0
+    return status, capsys.readouterr().err
+
+
+def shell(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess:
+    """./run.sh in a hand-off folder."""
+    environment = {**os.environ, **verilator.environment(), **environment}
+    return subprocess.run(
+        ["./run.sh", *words], cwd=folder, env=environment, check=False, capture_output=True, text=True
+    )
+
+
+def tcl(script: Path, calls: Path, **environment: str) -> subprocess.CompletedProcess:
+    """Runs a script under the stand-ins of vendor.tcl: with tclsh, or with the Tcl inside Python's tkinter."""
+    if shutil.which("tclsh"):
+        interpreter = ["tclsh", VENDOR_TCL, script]
+    elif importlib.util.find_spec("_tkinter"):
+        code = "import sys, tkinter; t = tkinter.Tcl(); t.setvar('argv', sys.argv[2]); t.evalfile(sys.argv[1])"
+        interpreter = [sys.executable, "-c", code, VENDOR_TCL, script]
+    elif os.environ.get("CI"):
+        pytest.fail("neither tclsh nor Python's tkinter is here")
+    else:
+        pytest.skip("neither tclsh nor Python's tkinter is here: apt install tcl")
+    environment = {**os.environ, "CALLS": str(calls), **environment}
+    words = [str(word) for word in interpreter]
+    return subprocess.run(words, env=environment, cwd=calls.parent, check=False, capture_output=True, text=True)
+
+
+def recorded_calls(calls: Path) -> list[str]:
+    """Names of the commands, in order."""
+    return [line.split()[0] for line in calls.read_text().splitlines()]
+
+
+# what is written
+
+
+def test_no_file_says_where_it_was_written(handed, made):
+    for folder in handed.values():
+        for path in folder.rglob("*"):
+            if path.is_file():
+                data = path.read_bytes()
+                assert str(made.parent).encode() not in data and b"/site-packages" not in data, path
+
+
+def test_the_manifest_names_every_file(handed):
+    for target, folder in handed.items():
+        manifest = json.loads((folder / "handoff.json").read_text())
+        files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        assert set(manifest["files"]) == files - {"handoff.json"}
+        assert (manifest["target"], manifest["network"], manifest["part"]) == (target, "tiny", "xc7z020clg400-1")
+
+
+def test_part_and_clock_are_the_board_s(handed):
+    for name in ("vitis/settings.tcl", "vivado/tcl/settings.tcl", "vivado/constraints/clock.xdc"):
+        target, _, file = name.partition("/")
+        text = (handed[target] / file).read_text()
+        assert "10.000" in text
+        assert "xc7z020clg400-1" in text or file.endswith(".xdc")
+
+
+@pytest.mark.parametrize("target", handoff.TARGETS)
+def test_the_readme_says_what_has_not_been_run(handed, target):
+    text = (handed[target] / "README.md").read_text()
+    assert "**Not run: Vi" in text
+    assert "{{" not in text and "{%" not in text
+
+
+# Vitis
+
+
+def test_the_c_simulation_runs_from_the_folder_itself(handed, tmp_path):
+    folder = Path(shutil.copytree(handed["vitis"], tmp_path / "copy"))
+    done = shell(folder, "g++")
+    assert done.returncode == 0, done.stderr
+    assert f"PASSED: every integer of {finished_build.FRAMES} images is as expected" in done.stdout
+    program = ["build/csim", "tb_data/cosim_images.bin", "build/out.bin", "tb_data/cosim_expected.bin"]
+    assert subprocess.run(program, cwd=folder, check=False, capture_output=True).returncode == 0
+    expected = folder / "tb_data" / "cosim_expected.bin"
+    values = np.fromfile(expected, "<i8")
+    values[-1] += 1
+    expected.write_bytes(values.tobytes())
+    done = subprocess.run(program, cwd=folder, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "FAILED: image 2, output 9: expected" in done.stderr
+
+
+def test_vitis_tcl_does_all_steps(handed, tmp_path):
+    calls = tmp_path / "calls"
+    done = tcl(handed["vitis"] / "run.tcl", calls)
+    assert done.returncode == 0, done.stderr
+    names = recorded_calls(calls)
+    steps = [f"{step}_design" for step in ("csim", "csynth", "cosim", "export")]
+    assert [n for n in names if n.endswith("_design")] == steps
+    lines = calls.read_text()
+    assert "set_part xc7z020clg400-1" in lines and "create_clock -period 10.000 -name default" in lines
+    assert "-argv {tb_data/cosim_images.bin tb_data/cosim_outputs.bin tb_data/cosim_expected.bin}" in lines
+    assert names.index("open_solution") < names.index("set_part") < names.index("csim_design")
+
+
+def test_vitis_steps_can_be_selected(handed, tmp_path):
+    calls = tmp_path / "calls"
+    assert tcl(handed["vitis"] / "run.tcl", calls, FLOW_STEPS="cosim").returncode == 0
+    assert [n for n in recorded_calls(calls) if n.endswith("_design")] == ["cosim_design"]
+    assert "-reset" not in calls.read_text(), "co-simulation needs what synthesis left"
+    done = tcl(handed["vitis"] / "run.tcl", tmp_path / "other", FLOW_STEPS="csim cosyn")
+    assert done.returncode != 0 and "unknown step 'cosyn': known: csim, csynth, cosim, export" in done.stderr
+
+
+def test_the_settings_of_co_simulation_reach_it(handed, tmp_path):
+    folder = Path(shutil.copytree(handed["vitis"], tmp_path / "copy"))
+    text = (folder / "settings.tcl").read_text()
+    for name in ("random_stall", "fifo_sizing"):
+        text = text.replace(f"cosim_{name} 0", f"cosim_{name} 1")
+    (folder / "settings.tcl").write_text(text)
+    assert tcl(folder / "run.tcl", tmp_path / "calls").returncode == 0
+    (line,) = [line for line in (tmp_path / "calls").read_text().splitlines() if line.startswith("cosim_design")]
+    assert "-random_stall" in line and "-enable_fifo_sizing" in line
+
+
+def test_the_stand_ins_refuse_what_is_not_documented(tmp_path):
+    for text, message in (("synth_design -tpo x", "no option -tpo"), ("sinth_design", "invalid command name"),
+                          ("read_xdc nowhere.xdc", "no such file"), ("csim_design -argv", "no value")):  # fmt: skip
+        script = tmp_path / "wrong.tcl"
+        script.write_text(text)
+        done = tcl(script, tmp_path / "calls")
+        assert done.returncode != 0 and message in done.stderr
+
+
+# Vivado
+
+
+def test_the_test_bench_passes_and_sees_a_wrong_word(handed, tmp_path):
+    folder = Path(shutil.copytree(handed["vivado"], tmp_path / "copy"))
+    done = shell(folder, "verilator")
+    assert done.returncode == 0, done.stderr
+    assert "PASSED: 4 frames twice, every word as expected" in done.stdout
+    work = folder / "build" / "verilator"
+    for file, message in (("expected.hex", "FAILED: frame 3, word 9"), ("stimulus.hex", "FAILED: frame 3, word")):
+        good = (work / file).read_text()
+        lines = good.split()
+        inverted = [f"{int(word, 16) ^ 0xFFFFFF:08x}" for word in lines[-20:]]
+        spoiled = inverted if file == "stimulus.hex" else ["00abcdef"]
+        (work / file).write_text("\n".join([*lines[: -len(spoiled)], *spoiled]) + "\n")
+        done = subprocess.run(["obj/Vtestbench"], cwd=work, check=False, capture_output=True, text=True)
+        assert done.returncode != 0 and message in done.stdout + done.stderr
+        (work / file).write_text(good)
+
+
+def test_the_ip_block_under_cocotb(handed, made, tmp_path):
+    """AXI4-Stream and AXI4-Lite together: stalls on all channels, soft resets with frames inside."""
+    from flow import paths
+    from flow.handoff.vivado import ports
+    from flow.simulate.bench import run_tests, simulator
+
+    build = handoff.finished(made)
+    source, sink = ports(build)
+    images, expected = build.vectors(3)
+    rtl = handed["vivado"] / "rtl"
+    program = simulator([*sorted(rtl.glob("*.sv")), rtl / "tiny_ip.v"], "tiny_ip", rtl, paths.cache())
+    frames, results = (port.words(x).reshape(3, -1) for port, x in ((source, images), (sink, expected)))
+    variables = {"BUILD": build.identity, "IN_BEATS": source.beats, "OUT_BEATS": sink.beats, "PATIENCE": 40_000}
+    words = {name: str(value) for name, value in variables.items()}
+    assert run_tests(program, "tiny_ip", "test_ip", frames, results, rtl, tmp_path, 1, words) == 3
+
+
+def test_vivado_tcl_implements_out_of_context(handed, tmp_path):
+    folder = Path(shutil.copytree(handed["vivado"], tmp_path / "copy"))
+    done = tcl(folder / "tcl" / "implement.tcl", tmp_path / "calls")
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "calls").read_text()
+    assert "synth_design -top tiny_ip -part xc7z020clg400-1 -mode out_of_context" in lines
+    assert "read_xdc -mode out_of_context" in lines
+    assert "axi_lite_registers.sv" in lines and "read_verilog tiny_ip.v" in lines
+    names = recorded_calls(tmp_path / "calls")
+    order = ["synth_design", "opt_design", "place_design", "route_design", "report_timing_summary"]
+    assert sorted(order, key=names.index) == order
+    assert (folder / "reports" / "timing_summary_routed.rpt").exists(), "where --collect looks for it"
+
+
+def test_vivado_tcl_packages_the_ip(handed, tmp_path):
+    folder = Path(shutil.copytree(handed["vivado"], tmp_path / "copy"))
+    done = tcl(folder / "tcl" / "package_ip.tcl", tmp_path / "calls")
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "calls").read_text()
+    for bus in ("s_axi", "s_axis", "m_axis"):
+        assert f"ipx::associate_bus_interfaces -busif {bus} -clock ap_clk" in lines
+    assert "set_property file_type {Memory Initialization Files}" in lines
+    assert recorded_calls(tmp_path / "calls")[-2:] == ["ipx::save_core", "close_project"]
+
+
+@pytest.mark.parametrize("target", handoff.TARGETS)
+def test_run_sh_names_what_is_missing(handed, target):
+    assert subprocess.run(["bash", "-n", "run.sh"], cwd=handed[target], check=False).returncode == 0
+    if shutil.which("vivado") or shutil.which("vitis-run"):
+        pytest.skip("the vendor's tools are here")
+    done = shell(handed[target], *(["implement"] if target == "vivado" else []))
+    assert done.returncode == 2 and ("is not on PATH" in done.stderr or "is on PATH" in done.stderr)
+    if target == "vivado":
+        done = shell(handed[target], "implemnt")
+        assert done.returncode == 2 and "unknown step 'implemnt'" in done.stderr
+
+
+# the host's driver
+
+
+@pytest.fixture
+def driver(handed) -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location("driver", handed["vivado"] / "host" / "driver.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_driver_packs_as_the_simulators_do(driver, handed, made):
+    from flow.handoff.vivado import ports
+
+    description = json.loads((handed["vivado"] / "host" / "network.json").read_text())
+    source, sink = ports(handoff.finished(made))
+    images = np.load(handed["vivado"] / "host" / "images.npy")
+    generator = np.random.default_rng(3)
+    limit = 1 << sink.kind.width_bits - 1
+    results = generator.integers(-limit, limit, (50, *sink.kind.shape))
+    results[0], results[1] = -limit, limit - 1
+    for port, name, frames in ((source, "input", images), (sink, "output", results)):
+        stream = driver.Stream(description[name])
+        beats = stream.pack(frames)
+        assert beats.shape == (len(frames), port.beats, port.bytes)
+        flat = beats.reshape(-1, port.bytes)
+        np.testing.assert_array_equal(flat[:, : port.network_bytes], to_bus(frames, port.kind, port.lanes))
+        assert not flat[:, port.network_bytes :].any()
+        np.testing.assert_array_equal(stream.unpack(beats), frames)
+    with pytest.raises(ValueError, match="values are 0 to 255"):
+        driver.Stream(description["input"]).pack(images.astype(int) - 1)
+    with pytest.raises(ValueError, match="frames of shape"):
+        driver.Stream(description["input"]).pack(images[:, 1:])
+
+
+class Board:
+    """Stands in for pynq: the IP block computes golden's results for the images that come along."""
+
+    def __init__(self, driver: types.ModuleType, folder: Path) -> None:
+        self.driver = driver
+        self.description = json.loads((folder / "host" / "network.json").read_text())
+        d = driver
+        self.values = {
+            d.ID: d.MAGIC, d.VERSION: 1, d.BUILD: self.description["build"], d.CONTROL: 0, d.STATUS: 0, d.INTERVAL: 79,
+            d.IN_BEATS: self.description["input"]["beats"], d.OUT_BEATS: self.description["output"]["beats"],
+            d.FRAMES_IN: 0, d.FRAMES_OUT: 0,
+        }  # fmt: skip
+        source, sink = driver.Stream(self.description["input"]), driver.Stream(self.description["output"])
+        images, expected = (np.load(folder / "host" / f"{name}.npy") for name in ("images", "expected"))
+        packed = zip(source.pack(images), sink.pack(expected.reshape(-1, *sink.shape)))
+        self.table = {given.tobytes(): out.reshape(-1) for given, out in packed}
+        self.results: list[np.ndarray] = []
+        self.waiting = None
+        self.sendchannel = types.SimpleNamespace(transfer=self.send, wait=lambda: None)
+        self.recvchannel = types.SimpleNamespace(transfer=self.receive, wait=self.arrive)
+
+    def read(self, address: int) -> int:
+        return self.values[address]
+
+    def write(self, address: int, value: int) -> None:
+        assert (address, value) == (self.driver.CONTROL, self.driver.SOFT_RESET)
+
+    def send(self, buffer, start: int, nbytes: int) -> None:
+        self.results.append(self.table[bytes(buffer[start : start + nbytes])])
+        self.values[self.driver.FRAMES_IN] += 1
+
+    def receive(self, buffer, start: int, nbytes: int) -> None:
+        assert self.waiting is None, "one transfer at a time"
+        self.waiting = buffer[start : start + nbytes]
+
+    def arrive(self) -> None:
+        self.waiting[:] = self.results.pop(0)
+        self.waiting = None
+        self.values[self.driver.FRAMES_OUT] += 1
+
+    def module(self) -> types.ModuleType:
+        class Buffer(np.ndarray):
+            def flush(self): ...
+
+            def invalidate(self): ...
+
+            def freebuffer(self): ...
+
+        overlay = types.SimpleNamespace(tiny_ip_0=self, axi_dma_0=self)
+        pynq = types.ModuleType("pynq")
+        pynq.Overlay = lambda bitstream: overlay
+        pynq.allocate = lambda shape, dtype: np.zeros(shape, dtype).view(Buffer)
+        return pynq
+
+
+def test_the_driver_runs_frames_and_checks_itself(driver, handed, monkeypatch, capsys):
+    board = Board(driver, handed["vivado"])
+    monkeypatch.setitem(sys.modules, "pynq", board.module())
+    assert driver.main(["design.bit"]) == 0
+    assert f"0 of {10 * finished_build.FRAMES} integers differ" in capsys.readouterr().out
+    network = driver.Network("design.bit")
+    assert network.frames == (finished_build.FRAMES,) * 2 and network.interval_cycles == 79
+    assert network.run(np.zeros((0, *network.input.shape), np.uint8)).shape == (0, *network.output.shape)
+    next(iter(board.table.values()))[0] ^= 1
+    assert driver.main(["design.bit"]) == 1
+    board.values[driver.STATUS] = 1
+    with pytest.raises(RuntimeError, match="wrong length"):
+        driver.main(["design.bit"])
+    board.values[driver.BUILD] ^= 1
+    with pytest.raises(RuntimeError, match="another design: BUILD"):
+        driver.Network("design.bit")
+    assert driver.main([]) == 2
+
+
+# collecting
+
+
+@pytest.fixture
+def results(handed, tmp_path) -> Path:
+    """A hand-off folder after the vendor's tools have been there."""
+    folder = Path(shutil.copytree(handed["vivado"], tmp_path / "results"))
+    hls = folder / "elsewhere" / "network_prj" / "solution1"
+    written = {
+        hls / "syn" / "report" / "network_csynth.xml": texts.CSYNTH,
+        hls / "syn" / "report" / "other_csynth.xml": "<profile/>",
+        hls / "sim" / "report" / "network_cosim.rpt": texts.COSIM,
+        folder / "reports" / "utilization_routed.rpt": texts.UTILIZATION,
+        folder / "reports" / "utilization_synthesized.rpt": texts.UTILIZATION_CLB,
+        folder / "reports" / "timing_summary_routed.rpt": texts.TIMING,
+    }
+    for path, text in written.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def test_reports_come_into_the_build_s_own(run, results, monkeypatch, capsys):
+    assert command(monkeypatch, capsys, run, "--collect", results) == (0, "")
+    report = handoff.finished(run).report
+    assert report.vendor.utilization.state == "Routed"
+    assert report.vendor.csynth.interval_cycles.high == 1025
+    assert report.vendor.cosim.passed and report.vendor.timing.met
+    assert "vendor tools" not in report.not_measured
+    assert "## Vendor's tools" in (run / "8_report" / "report.md").read_text()
+    done, _ = recorded(STAGES[-1], len(STAGES), run)
+    assert "report.md" in done.result.files, "a build takes the stage as intact"
+
+
+def test_what_was_collected_before_stays(run, results, monkeypatch, capsys, tmp_path):
+    part = tmp_path / "part"
+    part.mkdir()
+    (part / "my_timing_summary.rpt").write_text(texts.TIMING_FAILED)
+    assert command(monkeypatch, capsys, run, "--collect", part)[0] == 0
+    report = handoff.finished(run).report
+    assert not report.vendor.timing.met and report.vendor.csynth is None
+    assert report.not_measured["vendor tools"] == "no report of csynth, cosim, utilization was collected"
+    shutil.rmtree(results / "reports")
+    assert command(monkeypatch, capsys, run, "--collect", results)[0] == 0
+    report = handoff.finished(run).report
+    assert report.vendor.csynth is not None and not report.vendor.timing.met
+
+
+def wrong(status_and_text: tuple[int, str]) -> str:
+    """The message of a user's mistake: one line, exit status 2."""
+    status, text = status_and_text
+    assert status == 2 and len(text.splitlines()) == 1 and text.startswith("flow: "), text
+    return text
+
+
+def test_a_folder_without_reports_says_what_was_looked_for(run, monkeypatch, capsys, tmp_path):
+    (tmp_path / "empty").mkdir()
+    text = wrong(command(monkeypatch, capsys, run, "--collect", tmp_path / "empty"))
+    for name in ("network_csynth.xml", "network_cosim.rpt", "utilization_routed.rpt", "timing_summary_routed.rpt"):
+        assert name in text
+    assert "there is no such folder" in wrong(command(monkeypatch, capsys, run, "--collect", tmp_path / "none"))
+
+
+def test_a_report_that_is_none_is_named(run, results, monkeypatch, capsys):
+    (results / "reports" / "timing_summary_routed.rpt").write_text("")
+    before = (run / "8_report" / "report.json").read_bytes()
+    text = wrong(command(monkeypatch, capsys, run, "--collect", results))
+    assert "timing_summary_routed.rpt: not a timing summary" in text
+    assert (run / "8_report" / "report.json").read_bytes() == before
+
+
+def test_reports_of_another_build_are_refused(run, results, monkeypatch, capsys):
+    manifest = json.loads((results / "handoff.json").read_text())
+    (results / "handoff.json").write_text(json.dumps(manifest | {"build": "00000000"}))
+    assert "was handed off from build 00000000" in wrong(command(monkeypatch, capsys, run, "--collect", results))
+
+
+# mistakes
+
+
+def test_wrong_words(run, monkeypatch, capsys, tmp_path):
+    out = tmp_path / "out"
+    assert "did you mean 'vivado'?" in wrong(command(monkeypatch, capsys, run, "--to", "vivdo", "--out", out))
+    assert "give one of them" in wrong(command(monkeypatch, capsys, run))
+    assert "give one of them" in wrong(command(monkeypatch, capsys, run, "--to", "vitis", "--collect", out))
+    assert "--out is where" in wrong(command(monkeypatch, capsys, run, "--collect", out, "--out", out))
+    assert "is not the folder of a build" in wrong(command(monkeypatch, capsys, tmp_path / "none", "--to", "vitis"))
+    assert not out.exists()
+
+
+def test_an_unwritable_place_is_named(run, monkeypatch, capsys):
+    text = wrong(command(monkeypatch, capsys, run, "--to", "vitis", "--out", "/proc/none"))
+    assert "cannot write /proc/none" in text
+
+
+def test_what_is_in_the_way_stays(run, monkeypatch, capsys, tmp_path):
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "precious").write_text("mine")
+    text = wrong(command(monkeypatch, capsys, run, "--to", "vivado", "--out", place))
+    assert "is not empty and no hand-off" in text
+    assert [path.name for path in place.iterdir()] == ["precious"]
+    assert "is a file" in wrong(command(monkeypatch, capsys, run, "--to", "vivado", "--out", place / "precious"))
+
+
+def test_an_earlier_hand_off_is_replaced_but_not_its_results(run, monkeypatch, capsys, tmp_path):
+    place = tmp_path / "place"
+    for _ in range(2):
+        assert command(monkeypatch, capsys, run, "--to", "vitis", "--out", place) == (0, "")
+    (place / "reports").mkdir()
+    (place / "reports" / "hours_of_work.rpt").write_text("")
+    text = wrong(command(monkeypatch, capsys, run, "--to", "vitis", "--out", place))
+    assert "reports/hours_of_work.rpt has come or changed" in text
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("stage", ["simulate", "report"])
+def test_an_unfinished_build_is_refused(run, stage, monkeypatch, capsys):
+    next(run.glob(f"*_{stage}")).joinpath("done.json").unlink()
+    text = wrong(command(monkeypatch, capsys, run, "--to", "vivado"))
+    assert f"is not a finished build: stage '{stage}' has not finished; finish it first: flow build --config" in text
+
+
+def test_a_stage_that_ran_again_makes_later_ones_stale(run, monkeypatch, capsys):
+    finished_build.finish(run, "rtl", digest="another folding")
+    text = wrong(command(monkeypatch, capsys, run, "--to", "vivado"))
+    assert "stage 'simulate' has not run since 'rtl' did" in text
+
+
+def test_other_images_than_the_build_s_are_noticed(run, monkeypatch, capsys, tmp_path):
+    golden = run / "3_convert" / "golden.npy"
+    outputs = np.load(golden)
+    outputs[-1, -1] += 1
+    np.save(golden, outputs)
+    for stage in STAGES[2:]:
+        files = {"convert": ("graph.npz", "golden.npy"), "report": ("report.json", "report.md")}.get(stage.name, ())
+        finished_build.finish(run, stage.name, files)
+    text = wrong(command(monkeypatch, capsys, run, "--to", "vivado", "--out", tmp_path / "out"))
+    assert "the test images of digits are not here" in text
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_changed_file_is_named(run, monkeypatch, capsys):
+    path = run / "5_rtl" / "folding.yaml"
+    path.write_text(path.read_text() + "# edited\n")
+    assert "folding.yaml is changed or cut short" in wrong(command(monkeypatch, capsys, run, "--to", "vivado"))
+
+
+@pytest.mark.parametrize(
+    "part, change, message",
+    [
+        ("exact", {"golden_vs_rtl": 3}, "its checks failed: RTL differs in 3 integers"),
+        ("resources", {"budget": {"lut": 10, "ff": 10, "dsp": 0, "bram36": 0}, "fits": False}, "It does not fit"),
+    ],
+)
+def test_a_build_whose_checks_failed_is_refused(run, part, change, message, monkeypatch, capsys, tmp_path):
+    path = run / "8_report" / "report.json"
+    plain = json.loads(path.read_text())
+    plain[part] |= change
+    path.write_text(json.dumps(plain))
+    finished_build.finish(run, "report", ("report.json", "report.md"))
+    assert message in wrong(command(monkeypatch, capsys, run, "--to", "vivado", "--out", tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
