@@ -255,9 +255,15 @@ class SumPoolCall(_Call):
         super().__init__(SumPool, "sum_pool")
 
 
-@cache
 def register_layers() -> None:
-    """Makes our layers known to hls4ml, once in a process."""
+    """Makes our layers and their C++ known to hls4ml."""
+    _register_once()
+    for header in ("raw_bits.h", "threshold.h", "requantize.h", "sum_pool.h"):
+        get_backend("Vitis").register_source(hls_templates() / header)
+
+
+@cache
+def _register_once() -> None:
     for kind in OWN_LAYERS.values():
         register_layer(kind.__name__, kind)
         register_keras_v2_layer_handler(kind.__name__, _parse_integer_activation)
@@ -267,5 +273,3 @@ def register_layers() -> None:
     vitis = get_backend("Vitis")
     for template in (ThresholdConfig, ThresholdCall, RequantizeConfig, RequantizeCall, SumPoolConfig, SumPoolCall):
         vitis.register_template(template)
-    for header in ("raw_bits.h", "threshold.h", "requantize.h", "sum_pool.h"):
-        vitis.register_source(hls_templates() / header)

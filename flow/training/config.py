@@ -66,7 +66,7 @@ _FLOAT: dict[str, TrainConfig] = {
         weight_decay=1e-4,
         arithmetic="mixed_bfloat16",
     ),
-    "digits": TrainConfig(epochs=16, batch=32, learning_rate=0.05, warmup_epochs=2, flip=False, frozen_epochs=2),
+    "digits": TrainConfig(epochs=24, batch=32, learning_rate=0.05, warmup_epochs=2, flip=False, frozen_epochs=2),
 }
 
 _QUANTIZED: dict[str, TrainConfig] = {
@@ -80,7 +80,7 @@ _QUANTIZED: dict[str, TrainConfig] = {
         frozen_epochs=4,
     ),
     "digits": TrainConfig(
-        epochs=8,
+        epochs=12,
         batch=32,
         optimizer="adam",
         learning_rate=1e-3,
