@@ -172,7 +172,7 @@ def prepare(spec: ModelSpec, bits: BitsSpec, start: keras.Model, images: np.ndar
     for layer in layers:
         if layer.batchnorm is None:
             limit = 2 * float(np.abs(filled.get_layer(layer.name).get_weights()[1]).max())
-            biases[layer.name] = max(accumulator_exponent(spec, layer, activations, weights), bias_exponent_for(limit))
+            biases[layer.name] = max(accumulator_exponent(layer, activations, weights), bias_exponent_for(limit))
     return filled, Ranges(activations=activations, weights=weights, biases=biases)
 
 
