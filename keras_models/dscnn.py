@@ -1,5 +1,6 @@
-"""MLPerf Tiny's keyword spotter, a depthwise-separable CNN (github.com/mlcommons/tiny; Y. Zhang et al., arXiv 1711.07128).
+"""MLPerf Tiny's keyword spotter, a depthwise-separable CNN.
 
+github.com/mlcommons/tiny; Y. Zhang et al., *Hello Edge: Keyword Spotting on Microcontrollers*, arXiv 1711.07128.
 The average of all 25 x 5 positions is rectified and quantized once more: 125 is no power of two.
 """
 

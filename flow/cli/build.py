@@ -22,7 +22,7 @@ def build(
     samples: Annotated[
         Optional[Path], typer.Option(help="An .npz with x, and y for accuracy, to try a model file on. [random inputs]")
     ] = None,
-    dataset: Annotated[Optional[str], typer.Option(help="auto, cifar10 or digits. [auto]")] = None,
+    dataset: Annotated[Optional[str], typer.Option(help="A name of `flow models`, or auto. [auto]")] = None,
     data: Annotated[Optional[Path], typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")] = None,
     board: Annotated[
         Optional[str], typer.Option(help="Board whose resources are the budget. [pynq-z2]", rich_help_panel=Rate)

@@ -66,12 +66,12 @@ class DatasetModule(Protocol):
     Attributes:
         TITLE: as one writes it in a sentence.
         SAMPLES: what its samples are, in a few words.
-        WANTED: what `--data` should hold; empty where nothing is looked for.
+        FILES: what `--data` should hold; empty where nothing is looked for.
     """
 
     TITLE: str
     SAMPLES: str
-    WANTED: str
+    FILES: str
 
     def fits(self, shape: Shape) -> bool:
         """Whether it has samples of a shape."""
@@ -147,7 +147,10 @@ def load(
             break
         module = module_of(other)
         if data_dir is not None:
-            raise FlowError(f"--data {data_dir}: no {module.WANTED} there; or give --dataset {found}")
+            raise FlowError(
+                f"--data {data_dir}: {module.TITLE} is not there; give the folder with {module.FILES}, "
+                f"or --dataset {found}"
+            )
         reasons.append(f"{module.TITLE} was not found in {module.missing(data_dir)}")
     data = module_of(found).load(data_dir, shape, download=False)
     return replace(data, source=f"auto: {found}, since {' and '.join(reasons)}; {data.source}")

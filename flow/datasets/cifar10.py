@@ -27,7 +27,7 @@ from flow.errors import FlowError
 
 TITLE = "CIFAR-10"
 SAMPLES = "32x32x3 images"
-WANTED = "CIFAR-10 batches (data_batch_1 .. 5 and test_batch, plain or .xz)"
+FILES = "the batches data_batch_1 .. 5 and test_batch (plain or .xz)"
 
 IMAGE_SHAPE = (32, 32, 3)
 FOLDER = "cifar-10-batches-py"
@@ -96,8 +96,8 @@ def load(
     if folder is None:
         if data_dir is not None or not download:
             raise FlowError(
-                f"CIFAR-10 was not found in {missing(data_dir)}: --data takes the folder with data_batch_1 "
-                f".. 5 and test_batch (plain or .xz); --dataset digits needs no files"
+                f"CIFAR-10 was not found in {missing(data_dir)}: --data takes the folder with {FILES}; "
+                f"--dataset digits needs no files"
             )
         folder = fetch()
     batches = [read_batch(folder, name) for name in (*TRAIN_FILES, TEST_FILE)]

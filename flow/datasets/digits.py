@@ -13,7 +13,7 @@ from flow.datasets import Dataset
 
 TITLE = "the digits"
 SAMPLES = "square images whose side is a multiple of 8, or 4 more"
-WANTED = ""
+FILES = ""
 
 NATIVE_SIZE = 8
 #: black pixels around images whose side is no multiple of 8: 28 = 2 + 24 + 2, as MNIST has 4 + 20 + 4

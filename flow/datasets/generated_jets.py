@@ -11,7 +11,7 @@ from flow.datasets.standardize import standardized
 
 TITLE = "the generated jets"
 SAMPLES = "16 made-up features"
-WANTED = ""
+FILES = ""
 
 FEATURES = 16
 CLASS_NAMES = tuple(f"class {index}" for index in range(5))

@@ -2,7 +2,7 @@
 
 A sample is five frames of 128 bands of log energy, one frame behind the other, as MLPerf Tiny's anomaly detector takes
 them from ToyADMOS. The normal machine hums a tone and its overtones, and differs from sample to sample in pitch, load,
-swing and noise. Anomalies, in the test samples only, have a tone more, lack an overtone, or crackle.
+swing and noise. Anomalies, in the test samples only, have a tone more, a weaker overtone, or crackle.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from flow.datasets.standardize import standardized
 
 TITLE = "the generated sounds"
 SAMPLES = "640 made-up spectrogram values"
-WANTED = ""
+FILES = ""
 
 FRAMES, BANDS = 5, 128
 CLASS_NAMES = ("normal", "anomaly")
@@ -65,7 +65,7 @@ def machine(rng: np.random.Generator, strengths: np.ndarray, faults: np.ndarray)
     Args:
         rng: draws pitch, load, swing and noise.
         strengths: of the overtones.
-        faults: 0 for none, 1 for a tone more, 2 for a missing overtone, 3 for a crackle; int64 [samples].
+        faults: 0 for none, 1 for a tone more, 2 for a weaker overtone, 3 for a crackle; int64 [samples].
 
     Returns:
         float64 [samples, FRAMES * BANDS].
@@ -77,15 +77,15 @@ def machine(rng: np.random.Generator, strengths: np.ndarray, faults: np.ndarray)
     swing = 1 + 0.2 * np.sin(phase + np.arange(FRAMES) * 0.8)
     orders = np.arange(1, OVERTONES + 1)
     tones = np.tile(strengths, (count, 1)) * load ** (orders / 3)
-    lost = rng.integers(0, OVERTONES, count)
-    tones[faults == 2, lost[faults == 2]] = 0
+    weak = rng.integers(0, OVERTONES, count)
+    tones[faults == 2, weak[faults == 2]] *= 0.6
     bands = np.arange(BANDS)
     distance = bands - (pitch * orders)[:, :, None]
     energy = (tones[:, :, None] * np.exp(-((distance / TONE_WIDTH) ** 2))).sum(axis=1)
     extra = rng.uniform(5, BANDS - 5, (count, 1))
-    energy += (faults == 1)[:, None] * 0.8 * np.exp(-(((bands - extra) / TONE_WIDTH) ** 2))
+    energy += (faults == 1)[:, None] * 0.25 * np.exp(-(((bands - extra) / TONE_WIDTH) ** 2))
     x = energy[:, None, :] * swing[:, :, None] + 0.2 * load[:, :, None]
     crackle = rng.integers(0, FRAMES, count)
     hit = faults == 3
-    x[hit, crackle[hit]] += 0.3
+    x[hit, crackle[hit]] += 0.06
     return (np.log1p(4 * x) + rng.normal(0, NOISE, x.shape)).reshape(count, -1)

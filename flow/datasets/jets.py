@@ -28,7 +28,7 @@ TITLE = "hls4ml's jet data"
 SAMPLES = "16 features of jets"
 STEM = "hls4ml_lhc_jets_hlf"
 ENDINGS = (".arff", ".arff.gz", ".csv", ".csv.gz", ".npz")
-WANTED = f"{STEM} ({', '.join(ENDINGS)})"
+FILES = f"{STEM}, ending in {', '.join(ENDINGS)}"
 
 FEATURES = (
     "zlogz", "c1_b0_mmdt", "c1_b1_mmdt", "c1_b2_mmdt", "c2_b1_mmdt", "c2_b2_mmdt", "d2_b1_mmdt", "d2_b2_mmdt",
@@ -70,7 +70,7 @@ def load(data_dir: str | Path | None, shape: tuple[int, ...], download: bool = F
     path = find(data_dir)
     if path is None:
         raise FlowError(
-            f"the jets were not found in {listed(places(data_dir))}: --data takes the folder with {WANTED}; "
+            f"the jets were not found in {listed(places(data_dir))}: --data takes the folder with {FILES}; "
             f"--dataset generated-jets needs no file"
         )
     try:
@@ -147,4 +147,4 @@ def _check(path: Path, x: np.ndarray, y: np.ndarray) -> None:
     if not np.isfinite(x).all():
         raise FlowError(f"{path}: a feature is not a finite number")
     if len(np.unique(y)) != len(CLASS_NAMES):
-        raise FlowError(f"{path}: holds jets of {len(np.unique(y))} classes, not of {len(CLASS_NAMES)}; it is cut short")
+        raise FlowError(f"{path}: holds jets of {len(np.unique(y))} classes, not of {len(CLASS_NAMES)}: cut short?")

@@ -23,7 +23,7 @@ class BuildConfig(BaseModel):
         model: a name that `flow models` lists, or the file of a trained QKeras network.
         bits: a width for all layers, or a bits.yaml; a file has its own.
         samples: an .npz with what a file's network is tried on; random inputs if not given.
-        dataset: auto, cifar10 or digits.
+        dataset: a name that `flow models` lists, or auto.
         data: folder in which the dataset is looked for first.
         board: a name that `flow models` lists, or a board file.
         target_fps: frames a second at the board's clock; excludes max_cycles.

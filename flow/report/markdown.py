@@ -90,5 +90,7 @@ def _exactness(report: Report) -> str:
         [(name, amount(images), amount(differing)) for name, images, differing in rows],
         right=(1, 2),
     )
+    if exact.trained_vs_deployed_labels is None:
+        return text
     labels = amount(exact.trained_vs_deployed_labels)
     return f"{text}\n\nLabels that folding changed, of {report.dataset.images:,} test images: {labels}."

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from flow.bits import BitsSpec
 from flow.keras_env import keras, tf
-from keras_models.ranges import BIAS_BITS, Ranges
 from keras_models.build import build_with, window
+from keras_models.ranges import BIAS_BITS, Ranges
 from keras_models.spec import ModelSpec, WeightLayer
 
 Quantizer = Callable[[tf.Tensor], tf.Tensor]

@@ -69,7 +69,8 @@ def fit(
                 variable.assign(value)
             history = state.history
             progress.on_message(f"goes on after epoch {state.epoch}, found in {state_path}")
-    steps = {frozen: _train_step(model, optimizer, config, OBJECTIVES[task], teacher, frozen) for frozen in (False, True)}
+    objective = OBJECTIVES[task]
+    steps = {frozen: _train_step(model, optimizer, config, objective, teacher, frozen) for frozen in (False, True)}
     first = len(history)
     begin = time.monotonic()
     for epoch in range(first, config.epochs):

@@ -12,7 +12,7 @@ from flow.pipeline.stage import Result, Stage, Work
 from flow.pipeline.stages.common import code, inputs_of
 from flow.pipeline.stages.convert import GOLDEN, GRAPH
 from flow.pipeline.stages.rtl import FOLDER, FOLDING
-from flow.pipeline.subject import share_right, subject_of
+from flow.pipeline.subject import scores, subject_of
 from flow.rtl import load_design
 from flow.simulate.bench import run_bench
 from flow.simulate.compare import compare
@@ -46,7 +46,7 @@ def run(work: Work) -> Result:
     values = {
         "images": len(images),
         "differing": difference.count,
-        "accuracy": share_right(found.outputs, None if samples is None else samples.labels),
+        "scores": scores(samples, found.outputs, graph.sources(graph.output)[0].fraction_bits),
         "first_frame_cycles": found.first_frame_cycles,
         "interval_cycles": found.interval_cycles,
         "images_per_second": rate,
@@ -68,7 +68,7 @@ def explanation(simulator: Simulator, images: np.ndarray, index: int) -> str:
 STAGE = Stage(
     "simulate",
     ("convert", "rtl"),
-    (*code("simulate"), testbench() / "network.cpp", testbench() / "test_network.py"),
+    (*code("simulate", "tasks.py"), testbench() / "network.cpp", testbench() / "test_network.py"),
     lambda config: {"images": config.images, "bench_frames": config.bench_frames, "seed": config.seed},
     run,
 )
