@@ -9,20 +9,30 @@ from keras_models.perceptron import hidden_layers
 from keras_models.spec import ModelSpec
 from keras_models.topology import EDGE_BITS, Topology
 
-VALUES = 640
+SIDE_LAYERS = 4
 
 
-def autoencoder() -> ModelSpec:
-    """The description."""
-    net = Topology(
-        "autoencoder",
-        "MLPerf Tiny's anomaly detector: 640 values, dense layers of 128 (4), 8, 128 (4), 640 values again",
-        (VALUES,),
-        task="reconstruction",
-    )
+def dense_autoencoder(name: str, description: str, values: int, units: int, code: int) -> ModelSpec:
+    """Four dense layers, one in the middle, four dense layers, and the output.
+
+    Args:
+        name: as users write it.
+        description: one line.
+        values: of a sample, and of its reconstruction.
+        units: of the layers on both sides.
+        code: of the layer in the middle.
+    """
+    net = Topology(name, description, (values,), task="reconstruction")
     x = net.signed(net.input, "input_codes")
-    x = hidden_layers(net, x, (128, 128, 128, 128, 8, 128, 128, 128, 128), edge=True)
-    return net.spec(net.dense(x, "dense10", VALUES, bits=EDGE_BITS))
+    side = [units] * SIDE_LAYERS
+    x = hidden_layers(net, x, [*side, code, *side], edge=True)
+    return net.spec(net.dense(x, f"dense{2 * SIDE_LAYERS + 2}", values, bits=EDGE_BITS))
 
 
-AUTOENCODER = autoencoder()
+AUTOENCODER = dense_autoencoder(
+    "autoencoder",
+    "MLPerf Tiny's anomaly detector: 640 values, dense layers of 128 (4), 8, 128 (4), 640 values again",
+    values=640,
+    units=128,
+    code=8,
+)

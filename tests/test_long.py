@@ -39,6 +39,17 @@ def test_every_test_image_through_c_simulation_and_rtl(tmp_path):
     assert report["accuracy"]["rtl"] == report["accuracy"]["deployed"] >= 0.86
 
 
+@pytest.mark.parametrize(
+    ("model", "board", "max_cycles"),
+    [("jets", "pynq-z2", 16), ("lenet", "pynq-z2", 16_384), ("autoencoder", "pynq-z2", 16_384), ("dscnn", "zc706", 131_072)],
+)
+def test_a_model_of_its_own_size(model, board, max_cycles, tmp_path):
+    """Trained on digits or generated data."""
+    config = BuildConfig(model=model, board=board, max_cycles=max_cycles, images=100, route=False)
+    exact = reported(config, tmp_path / "run")["exact"]
+    assert exact["golden_vs_keras"] == exact["golden_vs_csim"] == exact["golden_vs_rtl"] == 0
+
+
 def test_resnet8_of_mixed_widths_on_the_digits(tmp_path):
     """Every width from 1 to 8 somewhere among weights and activations."""
     bits = BitsSpec.uniform(MODELS["resnet8"], 4).model_dump()
