@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from itertools import product
 
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from flow.comparison.columns import COLUMNS
 from flow.comparison.compare import compare
-from flow.comparison.load import load_run
+from flow.comparison.load import load_runs
 from flow.comparison.page import page
 from flow.errors import FlowError
 from flow.pipeline.build import build, check, stage_folder
@@ -64,12 +65,12 @@ def test_figures_in_words():
 def built(tmp_path_factory):
     """A small autoencoder of the generated jets, as if class 1 were an anomaly, built to the end."""
     with pytest.MonkeyPatch.context() as patch:
-        spec = dense_autoencoder("small", "for this test", values=16, units=8, code=3)
+        spec = dense_autoencoder("small", "for this test", values=16, units=[6], code=3)
         patch.setitem(MODELS, spec.name, spec)
         for recipe in (recipes._FLOAT, recipes._QUANTIZED):
             patch.setitem(recipe, "generated-jets", recipe["generated-jets"].model_copy(update={"epochs": 2}))
         folder = tmp_path_factory.mktemp("small")
-        console = Console(record=True, width=200, file=(folder / "said.txt").open("w"))
+        console = Console(record=True, width=200, file=io.StringIO())
         config = BuildConfig(model="small", images=30, max_cycles=200, bench_frames=2, route=False)
         build(config, folder / "run", Reporter(console))
         yield folder / "run", console.export_text()
@@ -99,7 +100,7 @@ def test_a_reconstruction_is_built_and_reported(built):
 def test_the_figure_stands_in_tables(built, tmp_path):
     folder, _ = built
     assert "| mean squared error 0." in results_table(folder)
-    comparison = compare([load_run(folder)])
+    comparison = compare(load_runs([folder]))
     (cell,) = (column.show(row) for row in comparison.runs for column in COLUMNS if column.key == "accuracy_deployed")
     assert cell.startswith("mean squared error 0.") and "AUC" in cell
     assert "AUC against LUT" in page(comparison)
@@ -107,7 +108,7 @@ def test_the_figure_stands_in_tables(built, tmp_path):
 
 def test_an_accuracy_is_shown_as_it_was(tmp_path):
     run = finished_run(tmp_path / "tiny-4", build_of(4, 0.9))
-    comparison = compare([load_run(run)])
+    comparison = compare(load_runs([run]))
     (cell,) = (column.show(row) for row in comparison.runs for column in COLUMNS if column.key == "accuracy_deployed")
     assert cell == "90.00%" and "Accuracy against LUT" in page(comparison)
     assert check_report(PLAIN).deployed_text == "94.75%"

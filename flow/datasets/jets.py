@@ -101,7 +101,8 @@ def _read_text(path: Path) -> tuple[np.ndarray, np.ndarray]:
         lost = [name for name in FEATURES if name not in columns]
         others = [name for name in columns if name not in FEATURES]
         if lost or len(others) != 1:
-            raise ValueError(f"columns are {', '.join(columns)}; expected {', '.join(FEATURES)} and the class")
+            wrong = f"column {lost[0]} is missing" if lost else f"columns {', '.join(others)} are too many"
+            raise ValueError(f"{wrong}; expected {', '.join(FEATURES)} and the class")
         types = [(name, "f8" if name in FEATURES else "U16") for name in columns]
         table = np.loadtxt(stream, delimiter=",", comments="%", dtype=types, ndmin=1)
     return np.stack([table[name] for name in FEATURES], axis=1), np.char.strip(table[others[0]], " '\"")
