@@ -1,7 +1,7 @@
 """Each family of the project's models through every engine: trained, twin, golden, C simulation, RTL.
 
-Weights are seeded, not trained. Jets and LeNet have their own sizes, the DS-CNN is a small one of the same topology; the
-residual family is built in test_build.py, an autoencoder in test_tasks.py. `make long-test` builds all as they are.
+Weights are seeded, not trained. Jets and LeNet have their own sizes, the DS-CNN is a small one of the same topology;
+the residual family is built in test_build.py, an autoencoder in test_tasks.py. `make long-test` builds all as they are.
 """
 
 from __future__ import annotations

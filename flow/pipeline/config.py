@@ -36,7 +36,7 @@ class BuildConfig(BaseModel):
         utilization: share of the board that the solver may fill.
         bench_frames: frames that the cocotb bench sends with random stalls.
         route: whether modules are placed and routed for a routed Fmax.
-        route_rows: rows of a matvec, which are copies of one another, that are routed; 0 for all, which takes much longer.
+        route_rows: rows of a matvec, which are copies of one another, that are routed; 0 for all, which takes longer.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

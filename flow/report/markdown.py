@@ -57,8 +57,8 @@ def _resources_text(report: Report) -> str:
 
 def _layers(report: Report) -> str:
     heads = (
-        "layer", "weight bits", "output bits", "MACs", "PE", "SIMD", "cycles", "LUT estimate", "LUT measured", "FF", "DSP",
-        "BRAM36", "Fmax MHz",
+        "layer", "weight bits", "output bits", "MACs", "PE", "SIMD", "cycles", "LUT estimate", "LUT measured", "FF",
+        "DSP", "BRAM36", "Fmax MHz",
     )  # fmt: skip
     return table(heads, [_layer(figures) for figures in layer_figures(report)], right=range(1, len(heads)))
 

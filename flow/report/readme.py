@@ -14,7 +14,8 @@ _BEGIN = "<!-- results: written by `python -m flow.report.readme` from results/ 
 _END = "<!-- end of results -->"
 _HEADS = (
     "build", "accuracy or other figure, deployed (samples)", "differing integers of Keras, C, RTL (samples)",
-    "cycles between frames", "frames a second at the target clock", "LUT", "FF", "DSP", "BRAM36", "chip", "Fmax, slowest module",
+    "cycles between frames", "frames a second at the target clock", "LUT", "FF", "DSP", "BRAM36", "chip",
+    "Fmax, slowest module",
 )  # fmt: skip
 
 
