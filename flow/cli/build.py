@@ -73,8 +73,8 @@ def build(
 
     options = {
         "model": model, "bits": bits, "samples": samples, "dataset": dataset, "data": data, "board": board,
-        "target_fps": target_fps, "max_cycles": max_cycles, "images": images, "epochs": epochs, "seed": seed, "checkpoint": checkpoint,
-        "folding": folding,
+        "target_fps": target_fps, "max_cycles": max_cycles, "images": images, "epochs": epochs,
+        "seed": seed, "checkpoint": checkpoint, "folding": folding,
     }  # fmt: skip
     chosen = make_config(config, settings or [], options)
     check(chosen)
