@@ -45,7 +45,7 @@ def test_every_test_image_through_c_simulation_and_rtl(tmp_path):
         ("jets", "pynq-z2", 16),
         ("lenet", "pynq-z2", 16_384),
         ("autoencoder", "pynq-z2", 16_384),
-        ("dscnn", "zc706", 131_072),
+        ("dscnn", "pynq-z2", 65_536),
     ],
 )
 def test_a_model_of_its_own_size(model, board, max_cycles, tmp_path):

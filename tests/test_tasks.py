@@ -120,7 +120,7 @@ def test_an_accuracy_is_shown_as_it_was(tmp_path):
         ("jets", "digits", "--dataset: digits has square images .* takes 16 values: use jets or generated-jets"),
         ("resnet8", "generated-sounds", "takes 32x32x3 samples: use cifar10 or digits"),
         ("dscnn", "keywords", "did you mean 'generated-keywords'"),
-        ("lenet", "cifar10", "32x32x3 images and the model takes 28x28x1 samples: use digits"),
+        ("lenet", "cifar10", "32x32x3 images; the model takes 28x28x1 samples: use digits"),
     ],
 )
 def test_a_dataset_of_another_shape_says_which_fit(model, dataset, message):

@@ -116,7 +116,7 @@ def resolve(name: str, data_dir: str | Path | None, shape: Shape) -> str:
     module = module_of(name)
     if name not in fit:
         others = f"use {' or '.join(fit)}" if fit else "none fits"
-        raise FlowError(f"{name} has {module.SAMPLES} and the model takes {_size(shape)}: {others}")
+        raise FlowError(f"{name} has {module.SAMPLES}; the model takes {_size(shape)}: {others}")
     return name
 
 
