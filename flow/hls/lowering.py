@@ -266,7 +266,9 @@ def _sum_pool(state: _Lowering, layer: Any) -> None:
     kernel = (int(layer.get_attr("pool_height")), int(layer.get_attr("pool_width")))
     shape, fraction_bits = _pooled(source, kernel), layer.get_attr("output_fraction_bits")
     _check_grid(layer, source)
-    kind = sum_type(source.output, kernel[0] * kernel[1], shape, fraction_bits)
+    # the adder tree is as wide as for the next power of two: 36 values take six more bits, although the sum may not
+    terms = 1 << (kernel[0] * kernel[1] - 1).bit_length()
+    kind = sum_type(source.output, terms, shape, fraction_bits)
     state.give(layer, state.emit(SumPool(layer.name, (source.name,), kind, kernel)))
 
 

@@ -23,7 +23,7 @@ class BuildConfig(BaseModel):
         model: a name that `flow models` lists, or the file of a trained QKeras network.
         bits: a width for all layers, or a bits.yaml; a file has its own.
         samples: an .npz with what a file's network is tried on; random inputs if not given.
-        dataset: auto, cifar10 or digits.
+        dataset: a name that `flow models` lists, or auto.
         data: folder in which the dataset is looked for first.
         board: a name that `flow models` lists, or a board file.
         target_fps: frames a second at the board's clock; excludes max_cycles.
@@ -36,7 +36,7 @@ class BuildConfig(BaseModel):
         utilization: share of the board that the solver may fill.
         bench_frames: frames that the cocotb bench sends with random stalls.
         route: whether modules are placed and routed for a routed Fmax.
-        route_rows: rows of a matvec, which are copies of one another, that are routed; 0 for all, which takes much longer.
+        route_rows: rows of a matvec, which are copies of one another, that are routed; 0 for all, which takes longer.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
