@@ -156,6 +156,26 @@ def scaled() -> keras.Model:
     return randomized(keras.Model(source, x, name="scaled"))
 
 
+def separable() -> keras.Model:
+    """Depthwise halves of every kind: strides, several filters a channel, 8 bits, biases, one channel; over time."""
+    eight = "quantized_bits(8,1,1,alpha=1)"
+    source = layers.Input((20, 2), name="series")
+    x = qkeras.QActivation("quantized_bits(5,1,alpha=1)", name="in")(source)
+    x = qkeras.QSeparableConv1D(
+        6, 4, strides=2, padding="same", depth_multiplier=3, depthwise_quantizer=networks.weights(2),
+        pointwise_quantizer=networks.weights(3), name="time",
+    )(x)  # fmt: skip
+    x = relu_codes("time_out")(x)
+    x = layers.Reshape((10, 6), name="same_shape")(x)
+    x = qkeras.QSeparableConv1D(
+        4, 3, padding="valid", depthwise_quantizer=eight, pointwise_quantizer="ternary(alpha=1)",
+        bias_quantizer="quantized_bits(5,1,alpha=1)", activation="quantized_relu(3,3)", name="wide",
+    )(x)  # fmt: skip
+    x = layers.Flatten(name="flat")(x)
+    x = qkeras.QDense(3, kernel_quantizer=networks.weights(3), use_bias=False, name="last")(x)
+    return randomized(keras.Model(source, x, name="separable"))
+
+
 def keywords() -> keras.Model:
     """The keyword DS-CNN in small: depthwise and pointwise convolutions, an average over all positions."""
     four = networks.weights(4)
@@ -185,5 +205,5 @@ def keywords() -> keras.Model:
 
 NETWORKS = {
     "jets": jets, "autoencoder": autoencoder, "signs": signs, "lenet": lenet, "sequence": sequence, "scaled": scaled,
-    "keywords": keywords,
+    "keywords": keywords, "separable": separable,
 }  # fmt: skip

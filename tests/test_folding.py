@@ -8,13 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flow.errors import FlowError
+from flow import golden
 from flow.folding import Amount, estimate, file, solve
 from flow.folding.fold import bus_lanes
 from flow.folding.schedule import arrivals, fifo_depths
 from flow.folding.solve import candidates, for_cycles
 from flow.folding.steps import backlog, completions, frame_cycles
-from flow.ir import Matvec, TensorType
-from graphs import Builder, residual, resnet8
+from flow.ir import Depthwise, Matvec, TensorType
+from flow.rtl import write
+from flow.simulate.fast import Simulator
+from graphs import Builder, mobile, residual, resnet8
 
 LOTS = Amount(1e9, 1e9, 1e9, 1e9)
 
@@ -121,6 +124,52 @@ def test_only_the_shorter_branch_is_stored():
     beats = 16 // for_cycles(graph, 8192).folds["s1_add"].lanes
     # two rows and two pixels of 32 are the least that two 3x3 windows hold back
     assert depths["conv1_relu_fork", "s1_add"] >= (2 * 33) * beats
+
+
+@given(st.integers(90, 9_000), st.integers(1, 3))
+@settings(max_examples=25, deadline=None)
+def test_a_depthwise_takes_whole_channels_and_keeps_the_target(cycles, multiplier):
+    graph = mobile(multiplier=multiplier)
+    folding = for_cycles(graph, cycles)
+    folding.check(graph)
+    assert folding.interval(graph) <= cycles
+    for node in graph.nodes:
+        if isinstance(node, Depthwise):
+            assert folding.folds[node.name].pe % node.multiplier == 0
+
+
+def test_foldings_that_split_a_channel_or_its_streams_are_refused(tmp_path):
+    graph = mobile(multiplier=2)
+    folding = for_cycles(graph, 1500)
+    with pytest.raises(FlowError, match="layer 'd1': pe 3 is not a multiple of 2"):
+        folding.with_fold("d1", lanes=3).check(graph)
+    with pytest.raises(FlowError, match="layer 'd1': simd 2 does not divide 9"):
+        folding.with_fold("d1", simd=2).check(graph)
+    last = mobile()
+    with pytest.raises(FlowError, match="takes 4 elements a beat and 'p1_out' gives 1|one must divide the other"):
+        wide = for_cycles(last, 1500).with_fold("p1_out", lanes=8).with_fold("d2_out", lanes=8).with_fold("p1", lanes=8)
+        Builder_lanes = wide.with_fold("d2", lanes=3)
+        Builder_lanes.check(last)
+    file.save(graph, folding, tmp_path / "f.yaml")
+    assert file.load(graph, tmp_path / "f.yaml") == folding
+    assert "12 channels of 2 filters" in (tmp_path / "f.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("stride", "multiplier", "changes"),
+    [(1, 1, {}), (1, 1, {"d1": (2, 3)}), (2, 2, {"d1": (8, 9)}), (1, 3, {"d1": (36, 1), "d2": (1, 3)})],
+)
+def test_a_depthwise_frame_takes_the_cycles_that_the_folding_says(tmp_path, stride, multiplier, changes):
+    """Back to back through the RTL: every integer, and the interval of the slowest layer to the cycle."""
+    graph = mobile(stride=stride, multiplier=multiplier)
+    folding = for_cycles(graph, 400)
+    for name, (pe, simd) in changes.items():
+        folding = folding.with_fold(name, lanes=pe, simd=simd)
+    images = np.random.default_rng(0).integers(0, 16, (12, 9, 8, 12))
+    simulator = Simulator(graph, folding, write(graph, folding, tmp_path / "rtl"), tmp_path, workers=1)
+    found = simulator.run(images)
+    np.testing.assert_array_equal(found.outputs, golden.run(graph, images))
+    assert found.interval_cycles == folding.interval(graph)
 
 
 @given(st.integers(1, 40))

@@ -44,17 +44,21 @@ SUM_POOLS = sets(
     (1, 5, 3, 3, 1, 1, 4, 0, 4),
 )
 WINDOWS = sets(
-    "IN_WIDTH CHANNELS HEIGHT WIDTH KERNEL_H KERNEL_W STRIDE_H STRIDE_W PAD_TOP PAD_LEFT PAD_BOTTOM PAD_RIGHT",
-    (4, 3, 6, 5, 3, 3, 1, 1, 1, 1, 1, 1),  # 'same'
-    (4, 2, 6, 6, 3, 3, 2, 2, 0, 0, 1, 1),  # 'same' with stride 2 on an even image
-    (8, 1, 5, 7, 3, 3, 2, 2, 1, 1, 1, 1),  # and on an odd one
-    (1, 5, 6, 5, 3, 3, 1, 1, 0, 0, 0, 0),  # 'valid'
-    (3, 4, 6, 6, 1, 1, 2, 2, 0, 0, 0, 0),  # the skip connection
-    (4, 3, 4, 3, 1, 1, 1, 1, 0, 0, 0, 0),
-    (5, 1, 8, 7, 5, 5, 1, 1, 2, 2, 2, 2),
-    (2, 2, 7, 9, 5, 3, 3, 2, 2, 0, 1, 1),
-    (4, 1, 3, 2, 5, 3, 1, 1, 2, 1, 2, 1),  # a kernel higher than the image
-    (4, 2, 1, 9, 1, 3, 1, 1, 0, 1, 0, 1),  # one row
+    "IN_WIDTH CHANNELS LANES HEIGHT WIDTH KERNEL_H KERNEL_W STRIDE_H STRIDE_W PAD_TOP PAD_LEFT PAD_BOTTOM PAD_RIGHT",
+    (4, 3, 3, 6, 5, 3, 3, 1, 1, 1, 1, 1, 1),  # 'same'
+    (4, 2, 2, 6, 6, 3, 3, 2, 2, 0, 0, 1, 1),  # 'same' with stride 2 on an even image
+    (8, 1, 1, 5, 7, 3, 3, 2, 2, 1, 1, 1, 1),  # and on an odd one
+    (1, 5, 5, 6, 5, 3, 3, 1, 1, 0, 0, 0, 0),  # 'valid'
+    (3, 4, 4, 6, 6, 1, 1, 2, 2, 0, 0, 0, 0),  # the skip connection
+    (4, 3, 3, 4, 3, 1, 1, 1, 1, 0, 0, 0, 0),
+    (5, 1, 1, 8, 7, 5, 5, 1, 1, 2, 2, 2, 2),
+    (2, 2, 2, 7, 9, 5, 3, 3, 2, 2, 0, 1, 1),
+    (4, 1, 1, 3, 2, 5, 3, 1, 1, 2, 1, 2, 1),  # a kernel higher than the image
+    (4, 2, 2, 1, 9, 1, 3, 1, 1, 0, 1, 0, 1),  # one row
+    (4, 6, 2, 5, 6, 3, 3, 1, 1, 1, 1, 1, 1),  # a pixel in three beats
+    (3, 4, 1, 6, 5, 3, 2, 2, 2, 0, 0, 1, 1),
+    (4, 4, 2, 3, 3, 2, 1, 1, 1, 1, 0, 0, 0),  # no columns to remember
+    (2, 6, 3, 1, 9, 1, 3, 1, 2, 0, 1, 0, 1),
 )
 MATVECS = sets(
     "MW MH PE SIMD IN_WIDTH IN_SIGNED WEIGHT_WIDTH WEIGHT_ODD ACC_WIDTH",
@@ -71,6 +75,17 @@ MATVECS = sets(
     (33, 2, 1, 33, 4, 0, 7, 1, 22),
     (72, 2, 1, 72, 4, 0, 1, 1, 16),
     (16, 2, 2, 8, 8, 1, 8, 1, 26),
+)
+DEPTHWISES = sets(
+    "CHANNELS MULTIPLIER TAPS PE SIMD IN_WIDTH IN_SIGNED WEIGHT_WIDTH WEIGHT_ODD ACC_WIDTH",
+    (8, 1, 9, 2, 9, 4, 0, 4, 0, 14),
+    (6, 1, 9, 6, 9, 4, 0, 4, 0, 14),  # all channels at once
+    (5, 1, 9, 1, 3, 4, 1, 4, 0, 14),  # one channel, a row of the window at a time
+    (4, 3, 4, 6, 2, 3, 1, 3, 0, 12),  # three filters a channel
+    (3, 2, 25, 2, 25, 4, 0, 8, 0, 20),
+    (4, 1, 9, 2, 1, 8, 0, 5, 1, 20),
+    (6, 2, 3, 4, 3, 2, 0, 1, 1, 8),  # -1 and +1, along one row
+    (2, 1, 1, 1, 1, 5, 0, 2, 0, 10),  # 1x1
 )
 THRESHOLDS = sets(
     "CHANNELS LANES IN_WIDTH IN_SIGNED NUM_THRESHOLDS OUT_WIDTH OFFSET STYLE",
@@ -108,6 +123,7 @@ TABLE = {
     ("sum_pool", "test_pool"): SUM_POOLS,
     ("window", "test_window"): WINDOWS,
     ("matvec", "test_matvec"): MATVECS,
+    ("depthwise", "test_depthwise"): DEPTHWISES,
     ("threshold", "test_activation"): THRESHOLDS,
     ("requantize", "test_activation"): REQUANTIZES,
     ("axis_input", "test_axis"): INPUTS,
@@ -133,5 +149,7 @@ def test_component(component: str, bench: str, parameters: dict[str, int]) -> No
 
 
 def test_every_component_has_a_bench() -> None:
-    inner = {"dot_product", "negated_sum", "negated_tree", "pool", "threshold_parallel", "threshold_search", "rom"}
+    inner = {
+        "dot_product", "negated_sum", "negated_tree", "pair_sums", "pool", "rom", "threshold_parallel", "threshold_search",
+    }  # fmt: skip
     assert {path.stem for path in rtl.VERILOG} - inner == {component for component, _ in TABLE}

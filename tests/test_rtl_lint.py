@@ -26,11 +26,18 @@ EXTREMES: dict[str, list[dict[str, int]]] = {
         dict.fromkeys(["IN_WIDTH", "CHANNELS", "HEIGHT", "WIDTH", "KERNEL_H", "KERNEL_W", "STRIDE_H", "STRIDE_W"], 1)
         | dict.fromkeys(["PAD_TOP", "PAD_LEFT", "PAD_BOTTOM", "PAD_RIGHT"], 0),
         {"IN_WIDTH": 8, "CHANNELS": 64, "HEIGHT": 224, "WIDTH": 224},
+        {"IN_WIDTH": 8, "CHANNELS": 512, "LANES": 1, "HEIGHT": 1, "WIDTH": 7, "KERNEL_H": 1, "PAD_TOP": 0, "PAD_BOTTOM": 0},
     ],
     "matvec": [
         {"MW": 1, "MH": 1, "PE": 1, "SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 1, "WEIGHT_ODD": 1, "ACC_WIDTH": 3},
         {"MW": 128, "SIMD": 128, "PE": 1, "IN_WIDTH": 8, "IN_SIGNED": 1, "WEIGHT_WIDTH": 8, "ACC_WIDTH": 32},
     ],
+    "depthwise": [
+        dict.fromkeys(["CHANNELS", "MULTIPLIER", "TAPS", "PE", "SIMD", "IN_WIDTH", "WEIGHT_WIDTH", "WEIGHT_ODD"], 1)
+        | {"ACC_WIDTH": 3},
+        {"CHANNELS": 512, "PE": 2, "TAPS": 49, "SIMD": 49, "IN_WIDTH": 8, "WEIGHT_WIDTH": 8, "ACC_WIDTH": 24},
+    ],
+    "pair_sums": [{}, {"SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 1, "WEIGHT_ODD": 1}, {"SIMD": 127, "IN_SIGNED": 1}],
     "dot_product": [
         {},
         {"SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 1},
@@ -58,6 +65,11 @@ ILLEGAL: list[tuple[str, dict[str, int], str]] = [
     ("width_converter", {"IN_LANES": 4, "OUT_LANES": 6}, "must divide the other"),
     ("add", {"OUT_WIDTH": 8}, "OUT_WIDTH"),
     ("window", {"PAD_TOP": 2}, "PAD_TOP"),
+    ("window", {"LANES": 3}, "LANES (3) must divide CHANNELS (16)"),
+    ("depthwise", {"MULTIPLIER": 3}, "MULTIPLIER (3) must divide PE (4)"),
+    ("depthwise", {"PE": 3}, "PE (3) must divide CHANNELS * MULTIPLIER (64)"),
+    ("depthwise", {"SIMD": 2}, "SIMD (2) must divide TAPS (9)"),
+    ("matvec", {"VECTORS": 3}, "VECTORS (3) must divide PE (16)"),
     ("matvec", {"SIMD": 10}, "SIMD (10) must divide MW (144)"),
     ("matvec", {"PE": 3}, "PE (3) must divide MH (16)"),
     ("matvec", {"WEIGHT_WIDTH": 9}, "WEIGHT_WIDTH"),

@@ -25,8 +25,14 @@ from flow.twin.twin import Folded, Twin
 
 #: hls4ml reserves the name "input" for itself
 INPUT_NAME = "image"
+#: hls4ml makes <layer>_t a type, which C and its own headers must not have already
+C_TYPES = {
+    "blkcnt", "blksize", "clock", "clockid", "data", "dev", "div", "fixed", "float", "gid", "id", "ino", "key", "ldiv",
+    "max_align", "mode", "nlink", "nullptr", "off", "pid", "ptrdiff", "result", "size", "ssize", "time", "timer", "uid",
+    "ulong", "wchar", "wint",
+}  # fmt: skip
 #: names that generated files use themselves
-RESERVED = {INPUT_NAME, "input", "output", "s_axis", "m_axis", "pixels", "results", "codes", "buffered"}
+RESERVED = C_TYPES | {INPUT_NAME, "input", "output", "s_axis", "m_axis", "pixels", "results", "codes", "buffered"}
 
 MAX_INPUT_BITS = 16
 
@@ -208,6 +214,7 @@ HANDLERS: dict[str, Callable[..., Value]] = {
     "QConv2DBatchnorm": weights.conv_2d_batchnorm,
     "QDepthwiseConv2D": weights.depthwise_conv_2d,
     "QDepthwiseConv2DBatchnorm": weights.depthwise_conv_2d_batchnorm,
+    "QSeparableConv1D": weights.separable_conv_1d,
     "QSeparableConv2D": weights.separable_conv_2d,
     "QDense": weights.dense,
     "QDenseBatchnorm": weights.dense_batchnorm,

@@ -13,7 +13,7 @@ import numpy as np
 
 from flow.folding.fold import Folding
 from flow.folding.steps import backlog, completions
-from flow.ir import Add, Graph, Matvec, MaxPool, Node, Requantize, SumPool, Threshold, Window
+from flow.ir import Add, Graph, MaxPool, Node, Requantize, SumPool, Threshold, Weighted, Window
 
 #: pixels beyond the schedule, for the registers between the units
 SPARE_PIXELS = 2
@@ -60,9 +60,8 @@ def latency_cycles(node: Node, folding: Folding) -> int:
     match node:
         case Window():
             return 4
-        case Matvec():
-            fold = folding.folds[node.name]
-            return (node.mw // fold.simd) * (node.mh // fold.pe) + 10
+        case Weighted():
+            return folding.vector_cycles(node) + 10
         case Threshold():
             return node.output.width_bits + 4 + node.output.channels // folding.folds[node.name].lanes
         case Requantize():
@@ -90,11 +89,12 @@ def fifo_depths(graph: Graph, folding: Folding) -> dict[tuple[str, str], int]:
 
 
 def _window_depths(graph: Graph, folding: Folding) -> dict[tuple[str, str], int]:
-    """Pixels that wait in front of each window, so that the layers before it never stand still."""
+    """Beats that wait in front of each window, so that the layers before it never stand still."""
     depths = {}
     for node in graph.nodes:
-        if isinstance(node, Matvec) and isinstance(window := graph.by_name[node.inputs[0]], Window):
-            depth = backlog(window, graph.sources(window)[0].shape, folding.vector_cycles(node))
+        if isinstance(node, Weighted) and isinstance(window := graph.by_name[node.inputs[0]], Window):
+            beats = folding.window_beats(graph, window)
+            depth = backlog(window, graph.sources(window)[0].shape, folding.vector_cycles(node) // beats, beats)
             if depth > 1:
                 depths[window.inputs[0], window.name] = depth
     return depths

@@ -10,6 +10,7 @@ from flow.errors import FlowError
 from flow.golden import functions as f
 from flow.ir import (
     Add,
+    Depthwise,
     Flatten,
     Fork,
     Graph,
@@ -34,6 +35,8 @@ def evaluate(node: Node, *inputs: np.ndarray) -> np.ndarray:
             return f.window(inputs[0], node.kernel, node.stride, node.padding)
         case Matvec():
             return f.matvec(inputs[0], node.weights, node.bias)
+        case Depthwise():
+            return f.depthwise(inputs[0], node.weights, node.bias, node.multiplier)
         case Threshold():
             return f.threshold(inputs[0], node.thresholds, node.flip, node.offset)
         case Requantize():

@@ -123,11 +123,11 @@ class Window(Node):
 
 
 @dataclass(frozen=True, eq=False)
-class Matvec(Node):
-    """Matrix-vector product along the last axis: y = weights @ x + bias, exact in the output's width.
+class Weighted(Node):
+    """What nodes with weights share: rows of weights, a bias for each, an accumulator that is exact.
 
     Attributes:
-        weights: int64 (MH, MW); MH output channels, MW inputs.
+        weights: int64 (MH, MW); MH output channels, each a sum over MW inputs.
         bias: int64 (MH,), on the accumulator's grid.
         weight_bits: 1..8.
     """
@@ -171,11 +171,49 @@ class Matvec(Node):
         return int(min(low.min(), 0)), int(max(high.max(), 0))
 
     def check(self, *sources: TensorType) -> None:
-        self._require(sources[0].channels == self.mw, f"input has {sources[0].channels} channels, MW is {self.mw}")
         self._require(self.output.shape == (*sources[0].shape[:-1], self.mh), "output shape does not follow")
         self._require(self.output.signed, "the accumulator is signed")
         width = signed_width(*self.bounds(sources[0]))
         self._require(self.output.width_bits >= width, f"accumulator needs {width} bits, has {self.output.width_bits}")
+
+
+@dataclass(frozen=True, eq=False)
+class Matvec(Weighted):
+    """Matrix-vector product along the last axis: y = weights @ x + bias, exact in the output's width."""
+
+    def check(self, *sources: TensorType) -> None:
+        self._require(sources[0].channels == self.mw, f"input has {sources[0].channels} channels, MW is {self.mw}")
+        super().check(*sources)
+
+
+@dataclass(frozen=True, eq=False)
+class Depthwise(Weighted):
+    """Filters of one channel each, over a `Window` of MW taps, whose elements are in (tap, channel) order.
+
+    y[n] = bias[n] + sum over t of weights[n, t] * x[t, n // multiplier].
+
+    Attributes:
+        multiplier: filters of a channel.
+    """
+
+    multiplier: int = 1
+
+    @property
+    def channels(self) -> int:
+        """Channels of the image."""
+        return self.mh // self.multiplier
+
+    def check(self, *sources: TensorType) -> None:
+        self._require(
+            self.multiplier >= 1 and self.mh % self.multiplier == 0,
+            f"multiplier {self.multiplier} does not divide MH {self.mh}",
+        )
+        expected = self.mw * self.channels
+        self._require(
+            sources[0].channels == expected,
+            f"input has {sources[0].channels} elements, MW {self.mw} taps of {self.channels} channels are {expected}",
+        )
+        super().check(*sources)
 
 
 @dataclass(frozen=True, eq=False)
@@ -321,7 +359,7 @@ def sum_type(source: TensorType, terms: int, shape: tuple[int, ...], fraction_bi
 #: every kind of node by its word
 KINDS: dict[str, type[Node]] = {
     cls.__name__: cls
-    for cls in (Input, Output, Fork, Window, Matvec, Threshold, Requantize, Add, MaxPool, SumPool, Flatten)
+    for cls in (Input, Output, Fork, Window, Matvec, Depthwise, Threshold, Requantize, Add, MaxPool, SumPool, Flatten)
 }
 
-__all__ = ["KINDS", "Node", "WeightCode", "sum_type", *KINDS]
+__all__ = ["KINDS", "Node", "WeightCode", "Weighted", "sum_type", *KINDS]

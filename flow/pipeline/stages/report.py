@@ -68,7 +68,7 @@ def _work(graph: ir.Graph) -> dict[str, dict[str, int]]:
     return {
         node.name: {"macs": node.macs, "weight_bits": node.weight_bits, "input_bits": graph.sources(node)[0].width_bits}
         for node in graph.nodes
-        if isinstance(node, ir.Matvec)
+        if isinstance(node, ir.Weighted)
     }
 
 
@@ -80,7 +80,7 @@ def _folding(work: Work, graph: ir.Graph) -> dict[str, dict[str, int]]:
 def _bits(work: Work) -> dict[str, dict[str, int]]:
     """Widths as they are deployed."""
     graph = ir.load(work.path("convert", GRAPH))
-    weights = {node.name: node.weight_bits for node in graph.nodes if isinstance(node, ir.Matvec)}
+    weights = {node.name: node.weight_bits for node in graph.nodes if isinstance(node, ir.Weighted)}
     return {"weights": weights, "activations": work.values("fold")["activation_bits"]}
 
 
