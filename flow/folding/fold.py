@@ -108,13 +108,17 @@ class Folding:
         return self.folds[node.name].lanes
 
     def buffers(self, graph: Graph, node: Matvec) -> bool:
-        """Whether a vector is collected while the one before it is still worked on, as both take a frame's time.
+        """Whether a vector is collected while the one before it is still worked on.
 
-        So it is where a vector comes, element by element, out of another matrix times a vector.
+        So it is where both in turn would take longer than a frame may, and where a vector comes, element by element,
+        out of another matrix times a vector.
         """
-        if node.output.positions > 1 or self.vector_cycles(node) == 1:
-            return False
         source = graph.by_name[node.inputs[0]]
+        if isinstance(source, Window) or self.vector_cycles(node) == 1:
+            return False
+        if node.output.positions > 1:
+            beats = node.mw // self.output_lanes(graph, source)
+            return beats > 1 and (beats + self.vector_cycles(node)) * node.output.positions > self.interval(graph)
         while isinstance(source, (Threshold, Requantize, Flatten, Fork)):
             source = graph.by_name[source.inputs[0]]
         return isinstance(source, Input) or (isinstance(source, Matvec) and source.output.positions == 1)

@@ -13,7 +13,7 @@ import numpy as np
 
 from flow.folding.fold import Folding
 from flow.folding.steps import backlog, completions
-from flow.ir import Add, Graph, MaxPool, Node, Requantize, SumPool, Threshold, Weighted, Window
+from flow.ir import Add, Graph, Matvec, MaxPool, Node, Requantize, SumPool, Threshold, Weighted, Window
 
 #: pixels beyond the schedule, for the registers between the units
 SPARE_PIXELS = 2
@@ -81,11 +81,46 @@ def _path_latency(graph: Graph, folding: Folding, name: str) -> int:
 
 
 def fifo_depths(graph: Graph, folding: Folding) -> dict[tuple[str, str], int]:
-    """Beats that the edges (producer, consumer) must store, for those that must store any: adds and windows.
+    """Beats that the edges (producer, consumer) must store, for those that must store any.
 
-    Counted in beats of the consumer's lanes.
+    These lead to adds, windows, and to matrices behind a window or a pool that leaves positions out. Counted in beats
+    of the consumer's lanes.
     """
-    return _window_depths(graph, folding) | _add_depths(graph, folding)
+    return _window_depths(graph, folding) | _burst_depths(graph, folding) | _add_depths(graph, folding)
+
+
+def _burst_depths(graph: Graph, folding: Folding) -> dict[tuple[str, str], int]:
+    """Vectors that wait in front of a matrix without a window, because its positions come in bursts.
+
+    A stride or a pool gives all positions of a row while it takes that row, and then none for some rows. The matrix
+    works at a constant rate; what it has not yet taken is stored, or the layers in front stand still.
+    """
+    interval, needed = folding.interval(graph), arrivals(graph, graph.input.name)
+    depths = {}
+    for node in graph.nodes:
+        source = graph.by_name[node.inputs[0]] if node.inputs else node
+        if not isinstance(node, Matvec) or isinstance(source, Window) or node.output.positions == 1:
+            continue
+        spacing, cycles = interval / graph.input.output.positions, folding.vector_cycles(node)
+        own = _position_cycles(graph, folding, source)
+        given, taken = [], []
+        for frame in range(2):  # the second frame finds what the first left
+            for pixels in needed[source.name]:
+                given.append(max(frame * interval + pixels * spacing, given[-1] + own if given else 0))
+                taken.append(max(given[-1], taken[-1] + cycles if taken else 0))
+        waiting = int((np.searchsorted(given, taken, side="right") - np.arange(len(taken))).max()) - 1
+        if waiting > 0:
+            depths[source.name, node.name] = waiting + SPARE_PIXELS
+    return depths
+
+
+def _position_cycles(graph: Graph, folding: Folding, node: Node) -> int:
+    """Cycles that the unit which decides when positions come takes for one."""
+    while not isinstance(node, (Weighted, MaxPool, SumPool)) and node.inputs:
+        node = graph.by_name[node.inputs[0]]
+    if isinstance(node, Weighted):
+        return folding.vector_cycles(node)
+    return node.output.channels // folding.output_lanes(graph, node)
 
 
 def _window_depths(graph: Graph, folding: Folding) -> dict[tuple[str, str], int]:
