@@ -176,6 +176,25 @@ def separable() -> keras.Model:
     return randomized(keras.Model(source, x, name="separable"))
 
 
+def branches() -> keras.Model:
+    """Concatenated branches of other lengths, widths, signs and grids; three at once; vectors after Flatten."""
+    source = layers.Input((8, 6, 2), name="in")
+    x = networks.conv(6, name="stem", activation="quantized_relu(4,2)")(source)
+    a = networks.conv(4, kernel=1, name="a", activation="quantized_relu(3,2)")(x)
+    b = networks.conv(2, name="b1", activation="quantized_relu(4,2)")(x)
+    b = networks.conv(6, name="b2", activation="quantized_bits(5,3,alpha=1)")(b)
+    y = layers.Concatenate(name="two")([a, b])
+    c = qkeras.QDepthwiseConv2D(3, padding="same", depthwise_quantizer=networks.weights(3), name="c")(y)
+    c = relu_codes("c_out")(c)
+    y = layers.Concatenate(axis=3, name="three")([x, c, x])
+    y = networks.conv(4, kernel=2, strides=2, padding="valid", name="down", activation="quantized_relu(4,3)")(y)
+    left = layers.Flatten(name="left")(y)
+    right = layers.Flatten(name="right")(layers.MaxPooling2D(2, name="pool")(y))
+    z = layers.Concatenate(name="vectors")([left, right])
+    z = qkeras.QDense(4, kernel_quantizer=networks.weights(4), use_bias=False, name="last")(z)
+    return randomized(keras.Model(source, z, name="branches"))
+
+
 def keywords() -> keras.Model:
     """The keyword DS-CNN in small: depthwise and pointwise convolutions, an average over all positions."""
     four = networks.weights(4)
@@ -205,5 +224,5 @@ def keywords() -> keras.Model:
 
 NETWORKS = {
     "jets": jets, "autoencoder": autoencoder, "signs": signs, "lenet": lenet, "sequence": sequence, "scaled": scaled,
-    "keywords": keywords, "separable": separable,
+    "keywords": keywords, "separable": separable, "branches": branches,
 }  # fmt: skip

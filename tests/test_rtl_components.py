@@ -28,6 +28,13 @@ ADDS = sets(
     (3, 4, 0, 6, 1, 8),
     (2, 9, 1, 3, 0, 12),
 )
+CONCATS = sets(
+    "A_CHANNELS B_CHANNELS LANES A_WIDTH A_SIGNED B_WIDTH B_SIGNED OUT_WIDTH",
+    (6, 4, 2, 4, 0, 4, 0, 4),
+    (3, 3, 3, 4, 1, 6, 0, 7),
+    (1, 5, 1, 5, 0, 3, 1, 8),
+    (4, 8, 4, 4, 1, 5, 1, 5),
+)
 POOLS = "LANES CHANNELS HEIGHT WIDTH KERNEL_H KERNEL_W IN_WIDTH IN_SIGNED OUT_WIDTH"
 MAX_POOLS = sets(
     POOLS,
@@ -119,6 +126,7 @@ TABLE = {
     ("width_converter", "test_streams"): CONVERTERS,
     ("stream_fork", "test_streams"): FORKS,
     ("add", "test_add"): ADDS,
+    ("concat", "test_concat"): CONCATS,
     ("max_pool", "test_pool"): MAX_POOLS,
     ("sum_pool", "test_pool"): SUM_POOLS,
     ("window", "test_window"): WINDOWS,

@@ -22,6 +22,10 @@ EXTREMES: dict[str, list[dict[str, int]]] = {
     ],
     "stream_fork": [{"WIDTH": 1, "OUTPUTS": 1}, {"OUTPUTS": 8}],
     "add": [{"LANES": 1, "A_WIDTH": 1, "B_WIDTH": 1, "OUT_WIDTH": 3}],
+    "concat": [
+        dict.fromkeys(["A_CHANNELS", "B_CHANNELS", "LANES", "A_WIDTH", "B_WIDTH", "OUT_WIDTH"], 1),
+        {"A_CHANNELS": 512, "B_CHANNELS": 3, "LANES": 1, "OUT_WIDTH": 32},
+    ],
     "window": [
         dict.fromkeys(["IN_WIDTH", "CHANNELS", "HEIGHT", "WIDTH", "KERNEL_H", "KERNEL_W", "STRIDE_H", "STRIDE_W"], 1)
         | dict.fromkeys(["PAD_TOP", "PAD_LEFT", "PAD_BOTTOM", "PAD_RIGHT"], 0),
@@ -64,6 +68,8 @@ ILLEGAL: list[tuple[str, dict[str, int], str]] = [
     ("stream_fifo", {"DEPTH": 1}, "DEPTH"),
     ("width_converter", {"IN_LANES": 4, "OUT_LANES": 6}, "must divide the other"),
     ("add", {"OUT_WIDTH": 8}, "OUT_WIDTH"),
+    ("concat", {"LANES": 3}, "LANES (3) must divide A_CHANNELS (16)"),
+    ("concat", {"A_SIGNED": 1}, "OUT_WIDTH (4) must be at least 5"),
     ("window", {"PAD_TOP": 2}, "PAD_TOP"),
     ("window", {"LANES": 3}, "LANES (3) must divide CHANNELS (16)"),
     ("depthwise", {"MULTIPLIER": 3}, "MULTIPLIER (3) must divide PE (4)"),

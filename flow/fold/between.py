@@ -57,6 +57,23 @@ def add(fold: Fold, layer: Any, *values: Value) -> Value:
     return total
 
 
+def concatenate(fold: Fold, layer: Any, *values: Value) -> Value:
+    """Channels side by side, pairwise from the left; a coarser grid is first brought to the finer one, exactly."""
+    if layer.axis not in (-1, len(layer.output_shape) - 1):
+        raise FlowError(f"{layer.name}: concatenates axis {layer.axis}; only the channels, which come last, are supported")
+    operands = [codes(value, layer.name) for value in values]
+    fraction_bits = max(value.fraction_bits for value in operands)
+    operands = [_finer(fold, f"{layer.name}_in{i}", value, fraction_bits) for i, value in enumerate(operands)]
+    joined = operands[0]
+    for index, value in enumerate(operands[1:], start=1):
+        low, high = (np.concatenate(pair) for pair in ((joined.low, value.low), (joined.high, value.high)))
+        result = Value(None, low, high, Chain(fraction_bits), layer.name)
+        name = fold.name(layer.name if index == len(operands) - 1 else f"{layer.name}_part{index}")
+        tensor = keras.layers.Concatenate(axis=-1, name=name, dtype=result.dtype)([joined.tensor, value.tensor])
+        joined = replace(result, tensor=tensor)
+    return joined
+
+
 # -- pools -------------------------------------------------------------------------------------------------------------
 
 

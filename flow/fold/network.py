@@ -226,6 +226,7 @@ HANDLERS: dict[str, Callable[..., Value]] = {
     "LeakyReLU": pending.leaky_relu,
     **dict.fromkeys(IDENTITIES, pending.identity),
     "Add": between.add,
+    "Concatenate": between.concatenate,
     "MaxPooling1D": between.max_pool,
     "MaxPooling2D": between.max_pool,
     "AveragePooling1D": between.average_pool,

@@ -9,9 +9,10 @@ from __future__ import annotations
 from math import ceil, log2
 
 from flow.folding.budget import Amount
-from flow.folding.fold import Fold, Folding, Memory, Style, vector_cycles
+from flow.folding.fold import Fold, Folding, Memory, Style, driver, vector_cycles
 from flow.ir import (
     Add,
+    Concat,
     Depthwise,
     Fork,
     Graph,
@@ -184,7 +185,7 @@ def layer(graph: Graph, folding: Folding, node: Node, depths: dict[tuple[str, st
             core = threshold(node, folding.folds[node.name], graph.sources(node)[0].width_bits)
         case Requantize():
             core = requantize(node, folding.folds[node.name], graph.sources(node)[0].width_bits)
-        case Add():
+        case Add() | Concat():
             lanes = folding.folds[node.name].lanes
             core = Amount(lut=lanes * node.output.width_bits, ff=lanes * node.output.width_bits)
         case SumPool() | MaxPool():
@@ -204,7 +205,7 @@ def adapter(
 ) -> Amount:
     """The width converter and the register or FIFO on an edge."""
     given, taken = folding.output_lanes(graph, producer), folding.input_lanes(graph, consumer)
-    width, depth = producer.output.width_bits, depths.get((producer.name, consumer.name))
+    width, depth = producer.output.width_bits, depths.get((driver(graph, producer.name).name, consumer.name))
     total = stream((taken if depth else min(given, taken)) * width, depth)
     if given > taken:
         return total + Amount(lut=taken * width * given / taken / 3 + 5, ff=5)

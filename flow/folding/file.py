@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from flow.errors import FlowError, unknown
 from flow.files import write_whole
-from flow.folding.fold import CHOSEN, Fold, Folding, Memory, Style
-from flow.ir import Depthwise, Graph, Node, Threshold, Weighted
+from flow.folding.fold import CHOSEN, Fold, Folding, Memory, Style, divided_channels
+from flow.ir import Concat, Depthwise, Graph, Node, Threshold, Weighted
 
 
 class _Entry(BaseModel):
@@ -55,6 +55,9 @@ def _comment(graph: Graph, node: Node, cycles: int) -> str:
         return f"{rows}, {node.mw} taps (simd divides them); {cycles:,} cycles a frame"
     if isinstance(node, Weighted):
         return f"MH {node.mh} (pe divides it), MW {node.mw} (simd divides it); {cycles:,} cycles a frame"
+    if isinstance(node, Concat):
+        given = " and ".join(str(kind.channels) for kind in graph.sources(node))
+        return f"{given} channels (lanes divides {divided_channels(graph, node)}); {cycles:,} cycles a frame"
     return f"{node.output.channels} channels (lanes divides them); {cycles:,} cycles a frame"
 
 

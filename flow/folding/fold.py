@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
-from math import ceil
+from math import ceil, gcd
 
 from flow.errors import FlowError, unknown
 from flow.folding.steps import frame_cycles
 from flow.ir import (
     Add,
+    Concat,
     Depthwise,
     Flatten,
     Fork,
@@ -71,7 +72,7 @@ MAX_SIMD = 128
 MAX_BUS_BITS = 512
 
 #: nodes whose fold somebody chooses; the others follow from their neighbours
-CHOSEN = (Matvec, Depthwise, Threshold, Requantize, Add, MaxPool, SumPool)
+CHOSEN = (Matvec, Depthwise, Threshold, Requantize, Add, Concat, MaxPool, SumPool)
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,8 @@ class Folding:
             return weighted_cycles(graph, node, self.folds[node.name])
         if isinstance(node, Input):
             return node.output.elements // bus_lanes(node.output)
+        if isinstance(node, Concat):
+            return node.output.elements // self.folds[node.name].lanes
         source = graph.sources(node)[0]
         return source.elements // self.input_lanes(graph, node)
 
@@ -154,7 +157,7 @@ class Folding:
             if name not in chosen:
                 raise unknown("layer in the folding", name, chosen)
             node = graph.by_name[name]
-            _divides(name, "pe" if isinstance(node, Weighted) else "lanes", fold.lanes, node.output.channels)
+            _divides(name, "pe" if isinstance(node, Weighted) else "lanes", fold.lanes, divided_channels(graph, node))
             if isinstance(node, Depthwise) and fold.pe % node.multiplier:
                 raise FlowError(
                     f"folding: layer '{name}': pe {fold.pe} is not a multiple of {node.multiplier}, the filters of a channel"
@@ -176,6 +179,19 @@ class Folding:
                     f"folding: layer '{node.name}' takes {taken} elements a beat and '{name}' gives {given}: "
                     "one must divide the other"
                 )
+
+
+def divided_channels(graph: Graph, node: Node) -> int:
+    """What the lanes of a node divide: its channels, and of a Concat those of either operand."""
+    if isinstance(node, Concat):
+        return gcd(*(kind.channels for kind in graph.sources(node)))
+    return node.output.channels
+
+
+def driver(graph: Graph, name: str) -> Node:
+    """The node whose module drives the stream `name`: a window is inside its reader, a flatten is wires."""
+    node = graph.by_name[name]
+    return driver(graph, node.inputs[0]) if isinstance(node, (Window, Flatten)) else node
 
 
 def bus_lanes(kind: TensorType) -> int:

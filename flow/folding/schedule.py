@@ -11,9 +11,9 @@ from math import ceil
 
 import numpy as np
 
-from flow.folding.fold import Folding
+from flow.folding.fold import Folding, driver
 from flow.folding.steps import backlog, completions
-from flow.ir import Add, Graph, Matvec, MaxPool, Node, Requantize, SumPool, Threshold, Weighted, Window
+from flow.ir import Add, Concat, Graph, Matvec, MaxPool, Node, Requantize, SumPool, Threshold, Weighted, Window
 
 #: pixels beyond the schedule, for the registers between the units
 SPARE_PIXELS = 2
@@ -49,8 +49,8 @@ def _ancestors(graph: Graph, name: str) -> set[str]:
     return {name}.union(*(_ancestors(graph, source) for source in graph.by_name[name].inputs))
 
 
-def origin_of(graph: Graph, node: Add) -> str:
-    """The last node that both operands of an add are made from: the fork where the branches part."""
+def origin_of(graph: Graph, node: Add | Concat) -> str:
+    """The last node that both operands of an add or a concat are made from: the fork where the branches part."""
     common = set.intersection(*(_ancestors(graph, name) for name in node.inputs))
     return next(n.name for n in reversed(graph.nodes) if n.name in common)
 
@@ -66,6 +66,8 @@ def latency_cycles(node: Node, folding: Folding) -> int:
             return node.output.width_bits + 4 + node.output.channels // folding.folds[node.name].lanes
         case Requantize():
             return 8 + node.output.channels // folding.folds[node.name].lanes
+        case Concat():
+            return 3 + node.output.channels // folding.folds[node.name].lanes
         case _:
             return 3
 
@@ -83,10 +85,10 @@ def _path_latency(graph: Graph, folding: Folding, name: str) -> int:
 def fifo_depths(graph: Graph, folding: Folding) -> dict[tuple[str, str], int]:
     """Beats that the edges (producer, consumer) must store, for those that must store any.
 
-    These lead to adds, windows, and to matrices behind a window or a pool that leaves positions out. Counted in beats
+    These lead to adds and concats, windows, and to matrices behind a window or a pool that leaves positions out. Counted in beats
     of the consumer's lanes.
     """
-    return _window_depths(graph, folding) | _burst_depths(graph, folding) | _add_depths(graph, folding)
+    return _window_depths(graph, folding) | _burst_depths(graph, folding) | _join_depths(graph, folding)
 
 
 def _burst_depths(graph: Graph, folding: Folding) -> dict[tuple[str, str], int]:
@@ -135,26 +137,27 @@ def _window_depths(graph: Graph, folding: Folding) -> dict[tuple[str, str], int]
     return depths
 
 
-def _add_depths(graph: Graph, folding: Folding) -> dict[tuple[str, str], int]:
-    """What the shorter branch into each add must store.
+def _join_depths(graph: Graph, folding: Folding) -> dict[tuple[str, str], int]:
+    """What the shorter branch into each add or concat must store.
 
     An edge needs what its producer can have given, at the moment when the other
-    operand's pixel arrives, beyond what the add has taken; and as many pixels more as flow by during the difference
-    of the two branches' latencies.
+    operand's pixel arrives, beyond what the join has taken; and as many pixels more as flow by during the difference
+    of the two branches' latencies. A concat takes one operand's whole pixel while the other's waits.
     """
     interval = folding.interval(graph)
     depths: dict[tuple[str, str], int] = {}
     for node in graph.nodes:
-        if not isinstance(node, Add):
+        if not isinstance(node, (Add, Concat)):
             continue
         needed = arrivals(graph, origin_of(graph, node))
-        beats = node.output.channels // folding.folds[node.name].lanes
         for own, other in (node.inputs, node.inputs[::-1]):
+            beats = graph.by_name[own].output.channels // folding.folds[node.name].lanes
             given = np.searchsorted(needed[own], needed[other], side="right")
             ahead = np.where(needed[own] < needed[other], given - np.arange(len(given)) - 1, 0)
             waiting = int(ahead.max())
             lag = _path_latency(graph, folding, other) - _path_latency(graph, folding, own)
             passing = ceil(max(lag, 0) * node.output.positions / interval)
-            if waiting + passing > 0:
-                depths[own, node.name] = (waiting + passing + SPARE_PIXELS) * beats
+            spare = SPARE_PIXELS if node.output.positions > 1 else 1  # a vector is a whole frame
+            if waiting + passing > 0 or (isinstance(node, Concat) and beats > 1):
+                depths[driver(graph, own).name, node.name] = (waiting + passing + spare) * beats
     return depths

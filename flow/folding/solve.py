@@ -5,9 +5,9 @@ from __future__ import annotations
 from flow.errors import FlowError
 from flow.folding import cost
 from flow.folding.budget import Amount
-from flow.folding.fold import CHOSEN, MAX_SIMD, Fold, Folding, bus_lanes, divisors, weighted_cycles
+from flow.folding.fold import CHOSEN, MAX_SIMD, Fold, Folding, bus_lanes, divided_channels, divisors, weighted_cycles
 from flow.folding.schedule import fifo_depths
-from flow.ir import Depthwise, Graph, Input, Node, Weighted
+from flow.ir import Concat, Depthwise, Graph, Input, Node, Weighted
 
 
 def _options(graph: Graph, node: Weighted) -> list[tuple[int, Fold]]:
@@ -56,11 +56,11 @@ def _lanes(graph: Graph, folding: Folding, node: Node, cycles: int) -> Fold:
 
     They match the sources' lanes by a whole factor.
     """
-    source = graph.sources(node)[0]
+    source = node.output if isinstance(node, Concat) else graph.sources(node)[0]
     if source.positions <= cycles * SLACK:
         cycles = int(cycles * SLACK)
     given = [folding.output_lanes(graph, graph.by_name[name]) for name in node.inputs]
-    for lanes in divisors(node.output.channels):
+    for lanes in divisors(divided_channels(graph, node)):
         if all(_matched(g, lanes) for g in given) and source.elements // lanes <= cycles:
             return Fold(lanes=lanes)
     raise FlowError(f"layer '{node.name}' needs {source.positions} cycles a frame at the least, more than {cycles}")
@@ -72,6 +72,8 @@ def _fewest(graph: Graph, node: Node) -> int:
         return _options(graph, node)[0][0]
     if isinstance(node, Input):
         return node.output.elements // bus_lanes(node.output)
+    if isinstance(node, Concat):
+        return node.output.elements // divided_channels(graph, node)
     return node.output.positions
 
 

@@ -75,6 +75,11 @@ def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a.astype(np.int64) + b
 
 
+def concat(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(..., CA) and (..., CB) to (..., CA + CB)."""
+    return np.concatenate([a, b], axis=-1)
+
+
 def _windows(x: np.ndarray, kernel: tuple[int, int]) -> np.ndarray:
     """(B, H, W, C) to (B, OH, KH, OW, KW, C): whole windows side by side, the rest dropped."""
     batch, height, width, channels = x.shape

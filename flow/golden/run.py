@@ -10,6 +10,7 @@ from flow.errors import FlowError
 from flow.golden import functions as f
 from flow.ir import (
     Add,
+    Concat,
     Depthwise,
     Flatten,
     Fork,
@@ -44,6 +45,8 @@ def evaluate(node: Node, *inputs: np.ndarray) -> np.ndarray:
             return f.requantize(inputs[0], node.multiplier, node.bias, node.shift, low, high, node.ties_to_even)
         case Add():
             return f.add(*inputs)
+        case Concat():
+            return f.concat(*inputs)
         case MaxPool():
             return f.max_pool(inputs[0], node.kernel)
         case SumPool():

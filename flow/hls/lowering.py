@@ -18,6 +18,7 @@ from flow.errors import FlowError
 from flow.fold.grids import Grid, read_grid, weight_codes
 from flow.ir import (
     Add,
+    Concat,
     Depthwise,
     Flatten,
     Fork,
@@ -279,6 +280,16 @@ def _merge(state: _Lowering, layer: Any) -> None:
     state.give(layer, state.emit(Add(layer.name, (a.name, b.name), kind)))
 
 
+def _concat(state: _Lowering, layer: Any) -> None:
+    a, b = state.source(layer, 0), state.source(layer, 1)
+    low, high = min(a.output.minimum, b.output.minimum), max(a.output.maximum, b.output.maximum)
+    signed = low < 0
+    width = signed_width(low, high) if signed else unsigned_width(high)
+    shape = (*a.output.shape[:-1], a.output.channels + b.output.channels)
+    kind = TensorType(shape, width, signed, a.output.fraction_bits)
+    state.give(layer, state.emit(Concat(layer.name, (a.name, b.name), kind)))
+
+
 def _max_pool(state: _Lowering, layer: Any) -> None:
     source = state.source(layer)
     kernel = (int(layer.get_attr("pool_height")), int(layer.get_attr("pool_width")))
@@ -326,6 +337,7 @@ _HANDLERS: dict[str, Callable[[_Lowering, Any], None]] = {
     "Threshold": _threshold,
     "Requantize": _requantize,
     "Merge": _merge,
+    "Concatenate": _concat,
     "Pooling2D": _max_pool,
     "SumPool": _sum_pool,
     "Reshape": _reshape,

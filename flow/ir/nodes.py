@@ -305,6 +305,24 @@ class Add(Node):
 
 
 @dataclass(frozen=True, eq=False)
+class Concat(Node):
+    """Two tensors on one grid side by side: the channels of the first, then those of the second."""
+
+    ARITY = 2
+
+    def check(self, *sources: TensorType) -> None:
+        a, b = sources
+        self._require(a.shape[:-1] == b.shape[:-1], f"shapes {a.shape} and {b.shape} differ in more than channels")
+        shape = (*a.shape[:-1], a.channels + b.channels)
+        self._require(self.output.shape == shape, f"output shape {self.output.shape}, expected {shape}")
+        grids = {kind.fraction_bits for kind in (a, b, self.output)}
+        self._require(len(grids) == 1, "operands are on different grids")
+        for kind in sources:
+            held = self.output.minimum <= kind.minimum and kind.maximum <= self.output.maximum
+            self._require(held, "an operand does not fit the output's type")
+
+
+@dataclass(frozen=True, eq=False)
 class _Pool(Node):
     """Pooling over whole windows whose stride is the kernel; what is left at the far edges is dropped."""
 
@@ -359,7 +377,7 @@ def sum_type(source: TensorType, terms: int, shape: tuple[int, ...], fraction_bi
 #: every kind of node by its word
 KINDS: dict[str, type[Node]] = {
     cls.__name__: cls
-    for cls in (Input, Output, Fork, Window, Matvec, Depthwise, Threshold, Requantize, Add, MaxPool, SumPool, Flatten)
+    for cls in (Input, Output, Fork, Window, Matvec, Depthwise, Threshold, Requantize, Add, Concat, MaxPool, SumPool, Flatten)
 }
 
 __all__ = ["KINDS", "Node", "WeightCode", "Weighted", "sum_type", *KINDS]

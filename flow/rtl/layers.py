@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flow.folding.cost import fifo_memory, weight_memory
-from flow.folding.fold import Fold, Folding, Memory, Style
+from flow.folding.fold import Fold, Folding, Memory, Style, driver
 from flow.ir import (
     Add,
+    Concat,
     Depthwise,
-    Flatten,
     Fork,
     Graph,
     Matvec,
@@ -58,8 +58,7 @@ class Context:
 
     def driver(self, name: str) -> Node:
         """The node whose module drives the stream `name`: a window is inside its reader, a flatten is wires."""
-        node = self.graph.by_name[name]
-        return self.driver(node.inputs[0]) if isinstance(node, (Window, Flatten)) else node
+        return driver(self.graph, name)
 
 
 def adapt(context: Context, layer: Layer, producer: Node, consumer: Node, lanes: int, prefix: str) -> dict[str, str]:
@@ -229,10 +228,13 @@ def _pool(context: Context, node: MaxPool | SumPool) -> Layer:
     return layer
 
 
-def _add(context: Context, node: Add) -> Layer:
+def _join(context: Context, node: Add | Concat) -> Layer:
     fold = context.folding.folds[node.name]
-    layer = _start(context, node, f"{node.name}: the sum of two streams; the FIFO holds what waits for the longer branch.")
+    what = "the sum of two streams" if isinstance(node, Add) else "two streams side by side"
+    layer = _start(context, node, f"{node.name}: {what}; the FIFO holds what waits for the longer branch.")
     parameters: dict[str, object] = {"LANES": fold.lanes}
+    if isinstance(node, Concat):
+        parameters |= {f"{x}_CHANNELS": kind.channels for x, kind in zip("AB", context.graph.sources(node), strict=True)}
     ports = dict(CLOCK)
     for name, prefix in zip(node.inputs, input_prefixes(node), strict=True):
         source = context.driver(name)
@@ -240,7 +242,7 @@ def _add(context: Context, node: Add) -> Layer:
         parameters |= {f"{letter}_WIDTH": source.output.width_bits, f"{letter}_SIGNED": source.output.signed}
         ports |= connect(prefix, adapt(context, layer, source, node, fold.lanes, prefix))
     parameters["OUT_WIDTH"] = node.output.width_bits
-    layer.module.instance("add", "u_add", parameters, ports | connect("m_axis", stream_of("m_axis")))
+    layer.module.instance(node.kind, f"u_{node.kind}", parameters, ports | connect("m_axis", stream_of("m_axis")))
     return layer
 
 
@@ -255,7 +257,7 @@ def _fork(context: Context, node: Fork) -> Layer:
 
 BUILDERS: dict[type[Node], Callable[[Context, Node], Layer]] = {
     Matvec: _weighted, Depthwise: _weighted, Threshold: _threshold, Requantize: _requantize, MaxPool: _pool, SumPool: _pool,
-    Add: _add, Fork: _fork,
+    Add: _join, Concat: _join, Fork: _fork,
 }  # fmt: skip
 
 
