@@ -118,6 +118,9 @@ REQUANTIZES = sets(
 )
 INPUTS = sets("LANES WIDTH BEATS_PER_FRAME", (3, 8, 16), (2, 10, 7), (1, 1, 1))
 OUTPUTS = sets("LANES WIDTH SIGNED BEATS_PER_FRAME", (1, 20, 1, 10), (3, 8, 0, 4), (2, 5, 0, 1))
+ARGMAXES = sets(
+    "CHANNELS LANES IN_WIDTH IN_SIGNED OUT_WIDTH", (10, 1, 12, 1, 4), (10, 5, 6, 1, 5), (3, 3, 4, 0, 2), (2, 1, 3, 1, 1)
+)
 REGISTERS_AXI = sets("BUILD IN_BEATS OUT_BEATS RESET_CYCLES", (0x89ABCDEF, 1024, 10, 16), (1, 1, 70_000, 1))
 
 TABLE = {
@@ -134,6 +137,7 @@ TABLE = {
     ("depthwise", "test_depthwise"): DEPTHWISES,
     ("threshold", "test_activation"): THRESHOLDS,
     ("requantize", "test_activation"): REQUANTIZES,
+    ("argmax", "test_argmax"): ARGMAXES,
     ("axis_input", "test_axis"): INPUTS,
     ("axis_output", "test_axis"): OUTPUTS,
     ("axi_lite_registers", "test_axi_lite_registers"): REGISTERS_AXI,

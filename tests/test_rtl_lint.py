@@ -60,6 +60,7 @@ EXTREMES: dict[str, list[dict[str, int]]] = {
     "pool": [{}, {"OP": 1, "OUT_WIDTH": 6}],
     "max_pool": [dict.fromkeys(["LANES", "CHANNELS", "HEIGHT", "WIDTH", "KERNEL_H", "KERNEL_W", "IN_WIDTH", "OUT_WIDTH"], 1)],  # noqa: E501
     "sum_pool": [{"HEIGHT": 32, "WIDTH": 32, "KERNEL_H": 32, "KERNEL_W": 32, "OUT_WIDTH": 14}],
+    "argmax": [{"CHANNELS": 2, "IN_WIDTH": 1, "OUT_WIDTH": 1}, {"CHANNELS": 1000, "LANES": 8, "OUT_WIDTH": 10}],
     "axis_input": [{"LANES": 1, "WIDTH": 1, "BEATS_PER_FRAME": 1}, {"WIDTH": 33}],
     "axis_output": [{"LANES": 1, "WIDTH": 1, "BEATS_PER_FRAME": 1}, {"WIDTH": 33, "SIGNED": 0}],
     "axi_lite_registers": [{"BUILD": 2**31, "RESET_CYCLES": 1}, {"IN_BEATS": 2**31 - 1, "RESET_CYCLES": 2**31 - 1}],
@@ -84,6 +85,8 @@ ILLEGAL: list[tuple[str, dict[str, int], str]] = [
     ("requantize", {"LANES": 3}, "LANES (3) must divide CHANNELS (16)"),
     ("max_pool", {"KERNEL_H": 9}, "KERNEL_H"),
     ("sum_pool", {"OUT_WIDTH": 5}, "OUT_WIDTH"),
+    ("argmax", {"LANES": 3}, "LANES (3) must divide CHANNELS (10)"),
+    ("argmax", {"CHANNELS": 17}, "OUT_WIDTH (4) must hold CHANNELS (17"),
     ("axis_input", {"BEATS_PER_FRAME": 0}, "BEATS_PER_FRAME"),
     ("axi_lite_registers", {"RESET_CYCLES": 0}, "RESET_CYCLES"),
 ]

@@ -13,7 +13,7 @@ from flow.fold.steps import Affine, Chain
 from flow.fold.value import Value, as_image, codes, float_type
 from flow.ir.types import signed_width, unsigned_width
 from flow.keras_env import keras
-from flow.twin.layers import Requantize, SumPool
+from flow.twin.layers import Argmax, Requantize, SumPool
 
 if TYPE_CHECKING:
     from flow.fold.network import Fold
@@ -72,6 +72,22 @@ def concatenate(fold: Fold, layer: Any, *values: Value) -> Value:
         tensor = keras.layers.Concatenate(axis=-1, name=name, dtype=result.dtype)([joined.tensor, value.tensor])
         joined = replace(result, tensor=tensor)
     return joined
+
+
+def argmax(fold: Fold, value: Value) -> Value:
+    """The label instead of the logits, at the end of a network."""
+    if prod(value.shape[:-1]) != 1 or value.shape[-1] < 2:
+        raise FlowError(
+            f"--output argmax: {value.source} gives logits of shape {value.shape}; the largest of a vector of 2 or more "
+            "can be found, and for anything else there is --output logits"
+        )
+    value = to_vector(fold, value.source, value)
+    high = len(value.low) - 1
+    layer = Argmax(
+        input_fraction_bits=value.fraction_bits, output_fraction_bits=0, bits=unsigned_width(high), signed=False,
+        dtype=value.dtype, name=fold.name("argmax"),
+    )  # fmt: skip
+    return Value(layer(value.tensor), np.zeros(1, np.int64), np.full(1, high), Chain(0), "argmax")
 
 
 # -- pools -------------------------------------------------------------------------------------------------------------

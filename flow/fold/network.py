@@ -37,7 +37,7 @@ RESERVED = C_TYPES | {INPUT_NAME, "input", "output", "s_axis", "m_axis", "pixels
 MAX_INPUT_BITS = 16
 
 
-def fold_network(model: keras.Model, input_grid: InputGrid | None = None) -> Twin:
+def fold_network(model: keras.Model, input_grid: InputGrid | None = None, argmax: bool = False) -> Twin:
     """The deployed twin of a trained network.
 
     A QActivation on the input defines the grid of the input, so that the hardware receives its codes.
@@ -45,11 +45,12 @@ def fold_network(model: keras.Model, input_grid: InputGrid | None = None) -> Twi
     Args:
         model: a functional or sequential tf_keras model.
         input_grid: of an input that no QActivation quantizes; 8-bit pixels, code / 256, if not given.
+        argmax: the twin gives the first position of the largest logit instead of the logits.
 
     Raises:
         FlowError: a layer or quantizer that has no exact integer form; all unsupported kinds of layer are named.
     """
-    return Fold(model, input_grid).run()
+    return Fold(model, input_grid).run(argmax)
 
 
 def input_shape(model: keras.Model) -> tuple[int, ...]:
@@ -127,7 +128,7 @@ class Fold:
         self._names.add(name.lower())
         return name
 
-    def run(self) -> Twin:
+    def run(self, argmax: bool = False) -> Twin:
         values: dict[str, Value] = {}
         grid, quantizers = self._input_grid()
         for entry in self.layers:
@@ -142,6 +143,8 @@ class Fold:
             else:
                 values[name] = HANDLERS[entry["class_name"]](self, self.layer(entry), *inputs)
         final = codes(values[self.outputs[0]], "the output")
+        if argmax:
+            final = between.argmax(self, final)
         twin = keras.Model(values[self.input].tensor, final.tensor, name=f"{self.model.name}_twin")
         return Twin(twin, grid, final.fraction_bits, tuple(self.activations))
 

@@ -12,6 +12,7 @@ from flow.folding.budget import Amount
 from flow.folding.fold import Fold, Folding, Memory, Style, driver, vector_cycles
 from flow.ir import (
     Add,
+    Argmax,
     Concat,
     Depthwise,
     Fork,
@@ -188,6 +189,9 @@ def layer(graph: Graph, folding: Folding, node: Node, depths: dict[tuple[str, st
         case Add() | Concat():
             lanes = folding.folds[node.name].lanes
             core = Amount(lut=lanes * node.output.width_bits, ff=lanes * node.output.width_bits)
+        case Argmax():
+            lanes, bits = folding.folds[node.name].lanes, graph.sources(node)[0].width_bits
+            core = Amount(lut=2 * lanes * bits + 30, ff=2 * bits + 30)
         case SumPool() | MaxPool():
             lanes = folding.folds[node.name].lanes
             core = Amount(lut=3 * lanes * node.output.width_bits + 30, ff=2 * lanes * node.output.width_bits + 30)

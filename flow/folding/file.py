@@ -58,7 +58,7 @@ def _comment(graph: Graph, node: Node, cycles: int) -> str:
     if isinstance(node, Concat):
         given = " and ".join(str(kind.channels) for kind in graph.sources(node))
         return f"{given} channels (lanes divides {divided_channels(graph, node)}); {cycles:,} cycles a frame"
-    return f"{node.output.channels} channels (lanes divides them); {cycles:,} cycles a frame"
+    return f"{divided_channels(graph, node)} channels (lanes divides them); {cycles:,} cycles a frame"
 
 
 def dump(graph: Graph, folding: Folding) -> str:

@@ -10,6 +10,7 @@ from flow.errors import FlowError, unknown
 from flow.folding.steps import frame_cycles
 from flow.ir import (
     Add,
+    Argmax,
     Concat,
     Depthwise,
     Flatten,
@@ -49,7 +50,7 @@ class Fold:
     """The hardware of one node.
 
     Attributes:
-        lanes: elements per beat of the node's output; for a Matvec or Depthwise this is PE, the output channels at once.
+        lanes: elements per beat of the node's output, or of an Argmax's input; for a Matvec or Depthwise this is PE, the output channels at once.
         simd: inputs of each output channel at once (Matvec and Depthwise only).
         memory: where the weights are (Matvec and Depthwise only).
         style: how thresholds are counted (Threshold only).
@@ -72,7 +73,7 @@ MAX_SIMD = 128
 MAX_BUS_BITS = 512
 
 #: nodes whose fold somebody chooses; the others follow from their neighbours
-CHOSEN = (Matvec, Depthwise, Threshold, Requantize, Add, Concat, MaxPool, SumPool)
+CHOSEN = (Matvec, Depthwise, Threshold, Requantize, Add, Concat, MaxPool, SumPool, Argmax)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Folding:
             return node.output.channels // self.window_beats(graph, node)
         if isinstance(node, (Fork, Flatten, Output)):
             return self.input_lanes(graph, node)
-        return self.folds[node.name].lanes
+        return 1 if isinstance(node, Argmax) else self.folds[node.name].lanes
 
     def buffers(self, graph: Graph, node: Matvec) -> bool:
         """Whether a vector is collected while the one before it is still worked on.
@@ -182,8 +183,8 @@ class Folding:
 
 
 def divided_channels(graph: Graph, node: Node) -> int:
-    """What the lanes of a node divide: its channels, and of a Concat those of either operand."""
-    if isinstance(node, Concat):
+    """What the lanes of a node divide: its channels, of a Concat those of either operand, of an Argmax those it reads."""
+    if isinstance(node, (Concat, Argmax)):
         return gcd(*(kind.channels for kind in graph.sources(node)))
     return node.output.channels
 

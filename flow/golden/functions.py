@@ -80,6 +80,11 @@ def concat(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.concatenate([a, b], axis=-1)
 
 
+def argmax(x: np.ndarray) -> np.ndarray:
+    """(..., C) to (..., 1): the first position of the largest."""
+    return x.argmax(axis=-1, keepdims=True)
+
+
 def _windows(x: np.ndarray, kernel: tuple[int, int]) -> np.ndarray:
     """(B, H, W, C) to (B, OH, KH, OW, KW, C): whole windows side by side, the rest dropped."""
     batch, height, width, channels = x.shape

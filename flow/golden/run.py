@@ -10,6 +10,7 @@ from flow.errors import FlowError
 from flow.golden import functions as f
 from flow.ir import (
     Add,
+    Argmax,
     Concat,
     Depthwise,
     Flatten,
@@ -47,6 +48,8 @@ def evaluate(node: Node, *inputs: np.ndarray) -> np.ndarray:
             return f.add(*inputs)
         case Concat():
             return f.concat(*inputs)
+        case Argmax():
+            return f.argmax(inputs[0])
         case MaxPool():
             return f.max_pool(inputs[0], node.kernel)
         case SumPool():

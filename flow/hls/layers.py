@@ -113,8 +113,15 @@ class Depthwise(_IntegerActivation):
         return [out_h, out_w, self.get_attr("n_chan") * self.get_attr("multiplier")]
 
 
+class Argmax(_IntegerActivation):
+    """The first position of the largest; see `flow.ir.Argmax`."""
+
+    def output_shape(self) -> list[int]:
+        return [1]
+
+
 #: our layers by the Keras class that hls4ml reads
-OWN_LAYERS = {kind.__name__: kind for kind in (Threshold, Requantize, SumPool, Depthwise)}
+OWN_LAYERS = {kind.__name__: kind for kind in (Threshold, Requantize, SumPool, Depthwise, Argmax)}
 
 
 def _output_kif(layer: _IntegerActivation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -147,6 +154,8 @@ def _parse_integer_activation(keras_layer: dict, input_names: Any, input_shapes:
         layer["pool_height"], layer["pool_width"] = keras_layer["config"]["size"]
         layer["in_height"], layer["in_width"] = shape[1:3]
         shape[1:3] = shape[1] // layer["pool_height"], shape[2] // layer["pool_width"]
+    if kind is Argmax:
+        shape[1:] = [1]
     if kind is Depthwise:
         shape[1:] = _read_depthwise(layer, keras_layer["config"], shape)
     for attribute in kind.expected_attributes:
@@ -259,6 +268,11 @@ _DEPTHWISE_CONFIG = """struct config{index} : nnet::depthwise_config {{
     typedef {bias_t.name} bias_t;
 }};\n"""
 
+_ARGMAX_CONFIG = """struct config{index} : nnet::argmax_config {{
+    static const unsigned n_in = {n_in};
+    static const unsigned reuse_factor = {reuse};
+}};\n"""
+
 _CALL = "nnet::{function}<{input_t}, {output_t}, {config}>({arguments});"
 
 
@@ -297,6 +311,14 @@ class DepthwiseConfig(LayerConfigTemplate):
         return _DEPTHWISE_CONFIG.format(**self._default_config_params(node))
 
 
+class ArgmaxConfig(LayerConfigTemplate):
+    def __init__(self) -> None:
+        super().__init__(Argmax)
+
+    def format(self, node: Any) -> str:
+        return _ARGMAX_CONFIG.format(**self._default_config_params(node))
+
+
 class _Call(FunctionCallTemplate):
     def __init__(self, kind: type[_IntegerActivation], function: str) -> None:
         self._function = function
@@ -328,16 +350,21 @@ class DepthwiseCall(_Call):
         super().__init__(Depthwise, "depthwise")
 
 
+class ArgmaxCall(_Call):
+    def __init__(self) -> None:
+        super().__init__(Argmax, "argmax")
+
+
 TEMPLATES = (
     ThresholdConfig, ThresholdCall, RequantizeConfig, RequantizeCall, SumPoolConfig, SumPoolCall, DepthwiseConfig,
-    DepthwiseCall,
+    DepthwiseCall, ArgmaxConfig, ArgmaxCall,
 )  # fmt: skip
 
 
 def register_layers() -> None:
     """Makes our layers and their C++ known to hls4ml."""
     _register_once()
-    for header in ("raw_bits.h", "threshold.h", "requantize.h", "sum_pool.h", "depthwise.h"):
+    for header in ("raw_bits.h", "threshold.h", "requantize.h", "sum_pool.h", "depthwise.h", "argmax.h"):
         get_backend("Vitis").register_source(hls_templates() / header)
 
 

@@ -18,6 +18,7 @@ from flow.errors import FlowError
 from flow.fold.grids import Grid, read_grid, weight_codes
 from flow.ir import (
     Add,
+    Argmax,
     Concat,
     Depthwise,
     Flatten,
@@ -290,6 +291,12 @@ def _concat(state: _Lowering, layer: Any) -> None:
     state.give(layer, state.emit(Concat(layer.name, (a.name, b.name), kind)))
 
 
+def _argmax(state: _Lowering, layer: Any) -> None:
+    source = state.source(layer)
+    kind = TensorType((1,), layer.get_attr("bits"), layer.get_attr("signed"), 0)
+    state.give(layer, state.emit(Argmax(layer.name, (source.name,), kind)))
+
+
 def _max_pool(state: _Lowering, layer: Any) -> None:
     source = state.source(layer)
     kernel = (int(layer.get_attr("pool_height")), int(layer.get_attr("pool_width")))
@@ -340,6 +347,7 @@ _HANDLERS: dict[str, Callable[[_Lowering, Any], None]] = {
     "Concatenate": _concat,
     "Pooling2D": _max_pool,
     "SumPool": _sum_pool,
+    "Argmax": _argmax,
     "Reshape": _reshape,
     "Repack": _reshape,
 }

@@ -363,6 +363,18 @@ class Flatten(Node):
         self._require(_same_element(self.output, sources[0]), "element type differs from its source")
 
 
+@dataclass(frozen=True, eq=False)
+class Argmax(Node):
+    """The position of the largest element of a vector; of several that are equal, the first: (C,) to (1,)."""
+
+    def check(self, *sources: TensorType) -> None:
+        (source,) = sources
+        self._require(len(source.shape) == 1 and source.channels > 1, f"takes a vector of 2 at least, not {source.shape}")
+        self._require(self.output.shape == (1,), f"output shape {self.output.shape}, expected (1,)")
+        self._require(self.output.fraction_bits == 0, "a position has no fraction bits")
+        self._require(source.channels - 1 <= self.output.maximum, "the last position does not fit the output's type")
+
+
 def _same_element(a: TensorType, b: TensorType) -> bool:
     return (a.width_bits, a.signed, a.fraction_bits) == (b.width_bits, b.signed, b.fraction_bits)
 
@@ -377,7 +389,10 @@ def sum_type(source: TensorType, terms: int, shape: tuple[int, ...], fraction_bi
 #: every kind of node by its word
 KINDS: dict[str, type[Node]] = {
     cls.__name__: cls
-    for cls in (Input, Output, Fork, Window, Matvec, Depthwise, Threshold, Requantize, Add, Concat, MaxPool, SumPool, Flatten)
-}
+    for cls in (
+        Input, Output, Fork, Window, Matvec, Depthwise, Threshold, Requantize, Add, Concat, MaxPool, SumPool, Flatten,
+        Argmax,
+    )
+}  # fmt: skip
 
 __all__ = ["KINDS", "Node", "WeightCode", "Weighted", "sum_type", *KINDS]

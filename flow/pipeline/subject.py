@@ -70,10 +70,21 @@ def input_codes(config: BuildConfig, samples: Samples | None, grid: InputGrid) -
     return grid.random(config.images, config.seed) if samples is None else grid.codes(samples.x)
 
 
-def share_right(outputs: np.ndarray, labels: np.ndarray | None, middle: float = 0.0) -> float | None:
-    """Share of samples whose largest output is that of their label, or whose only output is on its side of `middle`."""
+def share_right(
+    outputs: np.ndarray, labels: np.ndarray | None, middle: float = 0.0, output: str = "logits"
+) -> float | None:
+    """Share of samples whose largest output is that of their label, or whose only output is on its side of `middle`.
+
+    Args:
+        outputs: (N, ...).
+        labels: class indices (N,), None for none.
+        middle: between the two classes of a single logit.
+        output: "argmax" where the outputs are class indices already.
+    """
     if labels is None:
         return None
     flat = outputs.reshape(len(outputs), -1)
+    if output == "argmax":
+        return float(np.mean(flat[:, 0] == labels[: len(flat)]))
     found = flat.argmax(axis=1) if flat.shape[1] > 1 else flat[:, 0] > middle
     return float(np.mean(found == labels[: len(flat)]))

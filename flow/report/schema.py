@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -151,10 +151,11 @@ class LayerWork(_Part):
 class Report(_Part):
     """The whole. `seconds` is the time of each stage when it ran; `rates` is what engines get through, by name with
     its unit (``"rtl_images_per_second"``); `not_measured` maps a key, as in ``"accuracy.rtl"``, or a subject that has no
-    key, to the reason. `work` by layer is empty in a report that was written before there was any; `vendor` comes in
+    key, to the reason. `output` is what the hardware gives, logits or the index of the largest. `work` by layer is empty in a report that was written before there was any; `vendor` comes in
     with `flow handoff --collect`."""
 
     model: str
+    output: Literal["logits", "argmax"] = "logits"
     bits: Bits
     dataset: Dataset
     accuracy: Accuracy

@@ -13,6 +13,7 @@ from flow.folding.cost import fifo_memory, weight_memory
 from flow.folding.fold import Fold, Folding, Memory, Style, driver
 from flow.ir import (
     Add,
+    Argmax,
     Concat,
     Depthwise,
     Fork,
@@ -228,6 +229,13 @@ def _pool(context: Context, node: MaxPool | SumPool) -> Layer:
     return layer
 
 
+def _argmax(context: Context, node: Argmax) -> Layer:
+    layer, _, parameters, ports = _elementwise(context, node, f"{node.name}: the first position of the largest.")
+    parameters |= {"CHANNELS": context.graph.sources(node)[0].channels, "OUT_WIDTH": node.output.width_bits}
+    layer.module.instance("argmax", "u_argmax", parameters, ports)
+    return layer
+
+
 def _join(context: Context, node: Add | Concat) -> Layer:
     fold = context.folding.folds[node.name]
     what = "the sum of two streams" if isinstance(node, Add) else "two streams side by side"
@@ -257,7 +265,7 @@ def _fork(context: Context, node: Fork) -> Layer:
 
 BUILDERS: dict[type[Node], Callable[[Context, Node], Layer]] = {
     Matvec: _weighted, Depthwise: _weighted, Threshold: _threshold, Requantize: _requantize, MaxPool: _pool, SumPool: _pool,
-    Add: _join, Concat: _join, Fork: _fork,
+    Add: _join, Concat: _join, Argmax: _argmax, Fork: _fork,
 }  # fmt: skip
 
 

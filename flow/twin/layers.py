@@ -202,6 +202,20 @@ class Depthwise(_IntegerActivation):
 
 
 @keras.utils.register_keras_serializable(PACKAGE)
+class Argmax(_IntegerActivation):
+    """The position of the largest element of a vector; of several that are equal, the first."""
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], 1)
+
+    def call(self, inputs):
+        count = inputs.shape[-1]
+        largest = tf.reduce_max(inputs, axis=-1, keepdims=True)
+        positions = tf.where(inputs == largest, tf.range(count), count)
+        return tf.cast(tf.reduce_min(positions, axis=-1, keepdims=True), inputs.dtype)
+
+
+@keras.utils.register_keras_serializable(PACKAGE)
 class WideBits(qkeras.quantized_bits):
     """`quantized_bits` that keeps float64, for layers whose sums exceed the 24 bits of float32.
 
@@ -221,7 +235,7 @@ class WideBinary(qkeras.binary):
 
 
 #: what Keras needs to rebuild a twin from its configuration
-_OWN = (Threshold, Requantize, SumPool, Depthwise, WideBits, WideBinary)
+_OWN = (Threshold, Requantize, SumPool, Depthwise, Argmax, WideBits, WideBinary)
 CUSTOM_OBJECTS = {f"{PACKAGE}>{cls.__name__}": cls for cls in _OWN} | {
     "QConv2D": qkeras.QConv2D,
     "QDense": qkeras.QDense,

@@ -29,7 +29,7 @@ def run(work: Work) -> Result:
 
     subject, progress = subject_of(work.config), work.reporter.progress
     trained, samples = subject.load(work.path("train", work.values("train")["network"])), subject.samples()
-    twin = fold_network(trained, default_grid(samples, input_shape(trained)))
+    twin = fold_network(trained, default_grid(samples, input_shape(trained)), work.config.output == "argmax")
     save(twin, work.folder / TWIN)
     work.reporter.line(f"  the hardware receives {twin.input.precision} of shape {twin.input.shape}")
     codes = input_codes(work.config, samples, twin.input)
@@ -39,7 +39,7 @@ def run(work: Work) -> Result:
         trained, twin, codes, lambda done: progress("trained against deployed", done, len(codes))
     )
     labels = None if samples is None else samples.labels
-    deployed = share_right(outputs, labels)
+    deployed = share_right(outputs, labels, output=work.config.output)
     trained_accuracy = _trained_accuracy(trained, samples)
     accuracies = "" if labels is None else f"trained {trained_accuracy:.2%}, deployed {deployed:.2%} on "
     work.reporter.line(
@@ -72,10 +72,10 @@ def _trained_accuracy(trained: keras.Model, samples: Samples | None) -> float | 
     return share_right(predict(trained, samples.x * scale if scale > 1 else samples.x), samples.labels, 0.5 * sigmoid)
 
 
-def _settings(config: BuildConfig) -> dict | None:
+def _settings(config: BuildConfig) -> dict:
     """Random inputs are as many as the RTL gets."""
     random = is_model_file(config.model) and config.samples is None
-    return {"images": config.images, "seed": config.seed} if random else None
+    return {"output": config.output} | ({"images": config.images, "seed": config.seed} if random else {})
 
 
 STAGE = Stage("fold", ("train",), code("fold", "twin"), _settings, run)

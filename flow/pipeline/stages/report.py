@@ -116,6 +116,7 @@ def assemble(work: Work) -> dict[str, Any]:
         )
     return {
         "model": subject.name,
+        "output": config.output,
         "bits": _bits(work),
         "dataset": {
             "name": "random" if samples is None else samples.name,

@@ -46,7 +46,9 @@ def run(work: Work) -> Result:
     values = {
         "images": len(images),
         "differing": difference.count,
-        "accuracy": share_right(found.outputs, None if samples is None else samples.labels),
+        "accuracy": share_right(
+            found.outputs, None if samples is None else samples.labels, output=config.output
+        ),
         "first_frame_cycles": found.first_frame_cycles,
         "interval_cycles": found.interval_cycles,
         "images_per_second": rate,
