@@ -61,8 +61,11 @@ def compare_trained_deployed(
 
     @tf.function(reduce_retracing=True)
     def differing(batch):
-        *want, want_logits = trained_probe(tf.reshape(batch, (-1, *trained.input_shape[1:])), training=False)
-        *have, have_logits = deployed_probe(batch, training=False)
+        # Keras takes a list of one output for the output
+        *want, want_logits = tf.nest.flatten(
+            trained_probe(tf.reshape(batch, (-1, *trained.input_shape[1:])), training=False)
+        )
+        *have, have_logits = tf.nest.flatten(deployed_probe(batch, training=False))
         activations = tf.constant(0, tf.int64)
         for fraction_bits, a, b in zip(fractions, want, have, strict=True):
             a = tf.reshape(a, tf.shape(b))
