@@ -44,6 +44,11 @@ def score(
     return found | _auc(errors, anomalous)
 
 
+def label_score(found: np.ndarray, labels: np.ndarray | None) -> dict[str, float]:
+    """The accuracy of class indices [samples, 1], empty without labels."""
+    return {} if labels is None else {ACCURACY: float(np.mean(found.reshape(-1) == labels[: len(found)]))}
+
+
 def _accuracy(flat: np.ndarray, labels: np.ndarray, middle: float) -> float:
     found = flat.argmax(axis=1) if flat.shape[1] > 1 else flat[:, 0] > middle
     return float(np.mean(found == labels))

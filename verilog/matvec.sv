@@ -5,6 +5,8 @@
 //           always so for 1 bit (-1, +1).
 // Beats:    in: the whole vector, element 0 in the low bits; the sender holds it until its last use.
 //           out: beat nf carries the accumulators n = nf*PE + pe, pe in the low bits first.
+//           VECTORS > 0 (see depthwise): a beat brings VECTORS vectors and is for the next PE rows only, of which
+//           PE/VECTORS share a vector; element i of vector v at index i*VECTORS + v.
 // Weights:  come from a memory outside: word nf*(MW/SIMD) + sf, in it, by bit planes, bit p of
 //           weight[nf*PE + pe, sf*SIMD + i] at index (pe*WEIGHT_WIDTH + p)*SIMD + i. The memory answers weight_addr one cycle later, when memory_enable is high, and
 //           else holds; see rom. Biases likewise: word nf, bias[nf*PE + pe] at index pe.
@@ -21,11 +23,12 @@ module matvec #(
     parameter int unsigned IN_SIGNED    = 0,    // 1: elements are two's complement
     parameter int unsigned WEIGHT_WIDTH = 4,    // bits of a weight, 1 to 16
     parameter int unsigned WEIGHT_ODD   = 0,    // 1: code k means 2k - (2^WEIGHT_WIDTH - 1)
-    parameter int unsigned ACC_WIDTH    = 16    // bits of an accumulator: enough for every result and partial sum
+    parameter int unsigned ACC_WIDTH    = 16,   // bits of an accumulator: enough for every result and partial sum
+    parameter int unsigned VECTORS      = 0     // 0: one vector for all rows; else vectors of a beat; divides PE
 ) (
     input  logic                                                        clk,
     input  logic                                                        rst,
-    input  logic [                                     MW*IN_WIDTH-1:0] s_axis_tdata,
+    input  logic [         (VECTORS > 0 ? VECTORS : 1)*MW*IN_WIDTH-1:0] s_axis_tdata,
     input  logic                                                        s_axis_tvalid,
     output logic                                                        s_axis_tready,
     output logic                                                        memory_enable,
@@ -43,6 +46,9 @@ module matvec #(
   if (PE < 1 || MH % PE != 0) begin : gen_check_pe
     $error("matvec: PE (%0d) must divide MH (%0d)", PE, MH);
   end
+  if (VECTORS > 0 && PE % (VECTORS > 0 ? VECTORS : 1) != 0) begin : gen_check_vectors
+    $error("matvec: VECTORS (%0d) must divide PE (%0d)", VECTORS, PE);
+  end
   if (SIMD > 128) begin : gen_check_simd_limit
     $error("matvec: SIMD (%0d) must be at most 128", SIMD);
   end
@@ -58,6 +64,8 @@ module matvec #(
   localparam int unsigned SF_WIDTH = SF > 1 ? $clog2(SF) : 1;
   localparam int unsigned NF_WIDTH = NF > 1 ? $clog2(NF) : 1;
   localparam int unsigned WORD_WIDTH = SF * NF > 1 ? $clog2(SF * NF) : 1;
+  localparam int unsigned EACH = VECTORS > 0 ? VECTORS : 1;  // vectors at a time
+  localparam int unsigned SLICE = EACH * SIMD * IN_WIDTH;  // one factor, or Yosys makes a multiplier of it
   localparam int unsigned PAIRS = (SIMD + 1) / 2;
   localparam int unsigned SUM_WIDTH = IN_WIDTH + 1;
   localparam int unsigned STRIDE = 2 ** $clog2(SUM_WIDTH);
@@ -87,7 +95,7 @@ module matvec #(
   assign take          = s_axis_tvalid && advance;
   assign last_sf       = sf == SF_WIDTH'(SF - 1);
   assign last_nf       = nf == NF_WIDTH'(NF - 1);
-  assign s_axis_tready = advance && last_sf && last_nf;
+  assign s_axis_tready = advance && last_sf && (VECTORS > 0 || last_nf);
   assign bias_addr     = nf_pipe[(STAGES-2)*NF_WIDTH+:NF_WIDTH];
 
   always_ff @(posedge clk) begin
@@ -114,75 +122,42 @@ module matvec #(
     else if (advance) valid_pipe <= STAGES'({valid_pipe, s_axis_tvalid});
   end
 
-  // Stage 1: SIMD elements of the vector, beside the memory's read. Stage 2: their pair sums; the weights are
+  // Stage 1: SIMD elements of each vector, beside the memory's read. Stage 2: their pair sums; the weights are
   // taken into registers, since block RAM is slow to answer.
   logic [PE*SIMD*WEIGHT_WIDTH-1:0] weights;
-  logic [           SIMD*IN_WIDTH-1:0] selected;
-  logic [           SIMD*IN_WIDTH-1:0] activations;
-  logic [          4*PAIRS*STRIDE-1:0] choices;  // see dot_product
+  logic [ EACH*SIMD*IN_WIDTH-1:0] selected;
+  logic [EACH*4*PAIRS*STRIDE-1:0] choices;     // see dot_product
+  logic [ EACH*PRODUCT_WIDTH-1:0] correction;  // with WEIGHT_ODD, what all rows of a vector subtract
 
   always_ff @(posedge clk) begin
     if (advance) begin
-      selected    <= s_axis_tdata[sf*SIMD*IN_WIDTH+:SIMD*IN_WIDTH];
-      activations <= selected;
-      weights     <= weight_data;
+      selected <= s_axis_tdata[sf*SLICE+:SLICE];
+      weights  <= weight_data;
     end
   end
 
-  for (genvar j = 0; j < PAIRS; j++) begin : gen_pair
-    logic [SUM_WIDTH-1:0] a0, a1, sum;
-    assign a0 = {IN_SIGNED != 0 && activations[(2*j+1)*IN_WIDTH-1], activations[2*j*IN_WIDTH+:IN_WIDTH]};
-    if (2 * j + 1 < SIMD) begin : gen_two
-      logic [SUM_WIDTH-1:0] s0, s1;
-      assign s0 = {IN_SIGNED != 0 && selected[(2*j+1)*IN_WIDTH-1], selected[2*j*IN_WIDTH+:IN_WIDTH]};
-      assign s1 = {IN_SIGNED != 0 && selected[(2*j+2)*IN_WIDTH-1], selected[(2*j+1)*IN_WIDTH+:IN_WIDTH]};
-      assign a1 = {IN_SIGNED != 0 && activations[(2*j+2)*IN_WIDTH-1], activations[(2*j+1)*IN_WIDTH+:IN_WIDTH]};
-      always_ff @(posedge clk) if (advance) sum <= s0 + s1;
-    end else begin : gen_one
-      assign a1  = '0;
-      assign sum = a0;
+  for (genvar v = 0; v < EACH; v++) begin : gen_vector
+    logic [SIMD*IN_WIDTH-1:0] mine;  // of `selected`
+    for (genvar i = 0; i < SIMD; i++) begin : gen_mine
+      assign mine[i*IN_WIDTH+:IN_WIDTH] = selected[(i*EACH+v)*IN_WIDTH+:IN_WIDTH];
     end
-    assign choices[4*j*STRIDE+:4*STRIDE] = {STRIDE'(sum), STRIDE'(a1), STRIDE'(a0), STRIDE'(0)};
-  end
-
-  // With WEIGHT_ODD, what all rows subtract: (2^WEIGHT_WIDTH - 1) * (sum of activations) + 2.
-  logic [PRODUCT_WIDTH-1:0] correction;
-
-  if (WEIGHT_ODD != 0) begin : gen_correction
-    localparam int unsigned MINUS_WIDTH = IN_WIDTH + $clog2(SIMD) + 1;
-    logic signed [  MINUS_WIDTH-1:0] minus_sum;  // a row of weights -1
-    logic signed [PRODUCT_WIDTH-1:0] minus;
-    logic        [         SIMD-1:0] ones;
-    logic        [  MINUS_WIDTH-1:0] zero;
-    assign ones = '1;
-    assign zero = '0;
-    dot_product #(
+    pair_sums #(
         .SIMD        (SIMD),
         .IN_WIDTH    (IN_WIDTH),
         .IN_SIGNED   (IN_SIGNED),
-        .WEIGHT_WIDTH(1),
-        .WEIGHT_ODD  (0)
-    ) u_sum (
-        .clk        (clk),
-        .enable     (advance),
-        .choices    (choices),
-        .weights    (ones),
-        .correction (zero),
-        .product    (minus_sum)
+        .WEIGHT_WIDTH(WEIGHT_WIDTH),
+        .WEIGHT_ODD  (WEIGHT_ODD)
+    ) u_pair_sums (
+        .clk       (clk),
+        .enable    (advance),
+        .values    (mine),
+        .choices   (choices[v*4*PAIRS*STRIDE+:4*PAIRS*STRIDE]),
+        .correction(correction[v*PRODUCT_WIDTH+:PRODUCT_WIDTH])
     );
-    if (MERGE_STAGES > 0) begin : gen_wait
-      logic [MERGE_STAGES*MINUS_WIDTH-1:0] late;  // the newest lowest
-      always_ff @(posedge clk) if (advance) late <= (MERGE_STAGES * MINUS_WIDTH)'({late, minus_sum});
-      assign minus = PRODUCT_WIDTH'($signed(late[(MERGE_STAGES-1)*MINUS_WIDTH+:MINUS_WIDTH]));
-    end else begin : gen_now
-      assign minus = PRODUCT_WIDTH'(minus_sum);
-    end
-    assign correction = (minus <<< WEIGHT_WIDTH) - minus - PRODUCT_WIDTH'(2);
-  end else begin : gen_no_correction
-    assign correction = '0;
   end
 
   for (genvar pe = 0; pe < PE; pe++) begin : gen_pe
+    localparam int unsigned V = pe * EACH / PE;  // the vector of this row
     logic signed [PRODUCT_WIDTH-1:0] product;
     logic        [    ACC_WIDTH-1:0] accumulator;  // products of this output so far
     logic        [    ACC_WIDTH-1:0] sum;
@@ -195,9 +170,9 @@ module matvec #(
     ) u_row (
         .clk        (clk),
         .enable     (advance),
-        .choices    (choices),
+        .choices    (choices[V*4*PAIRS*STRIDE+:4*PAIRS*STRIDE]),
         .weights    (weights[pe*SIMD*WEIGHT_WIDTH+:SIMD*WEIGHT_WIDTH]),
-        .correction (correction),
+        .correction (correction[V*PRODUCT_WIDTH+:PRODUCT_WIDTH]),
         .product    (product)
     );
     assign sum = accumulator + ACC_WIDTH'(product);

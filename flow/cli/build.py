@@ -42,6 +42,14 @@ def build(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of training and of the benches' stalls. [0]")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="A checkpoint of `flow train`.")] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            help="What the hardware sends back. logits: a number for each class, from which the host takes softmax, "
+            "the best few, or a margin. argmax: the index of the largest one alone, the first if several are equal: "
+            "a label that needs no host, and one beat a frame. [logits]"
+        ),
+    ] = None,
     folding: Annotated[
         Path | None, typer.Option(help="A folding.yaml to build with, edited or from another run.")
     ] = None,
@@ -74,7 +82,7 @@ def build(
     options = {
         "model": model, "bits": bits, "samples": samples, "dataset": dataset, "data": data, "board": board,
         "target_fps": target_fps, "max_cycles": max_cycles, "images": images, "epochs": epochs,
-        "seed": seed, "checkpoint": checkpoint, "folding": folding,
+        "seed": seed, "checkpoint": checkpoint, "output": output, "folding": folding,
     }  # fmt: skip
     chosen = make_config(config, settings or [], options)
     check(chosen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -32,6 +32,7 @@ class BuildConfig(BaseModel):
         epochs: trains anew, this many epochs, instead of taking a checkpoint.
         seed: of training and of the benches' random stalls.
         checkpoint: a trained network of one's own, as `flow train` wrote it.
+        output: what the hardware gives: the logits, or the index of the largest one.
         folding: a folding.yaml to build with instead of solving.
         utilization: share of the board that the solver may fill.
         bench_frames: frames that the cocotb bench sends with random stalls.
@@ -53,6 +54,7 @@ class BuildConfig(BaseModel):
     epochs: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
     checkpoint: Path | None = None
+    output: Literal["logits", "argmax"] = "logits"
     folding: Path | None = None
     utilization: float = Field(default=UTILIZATION, gt=0, le=1)
     bench_frames: int = Field(default=3, ge=1)

@@ -10,7 +10,7 @@ import numpy as np
 from flow.network import Samples, is_model_file
 from flow.network.samples import real_grid
 from flow.pipeline.config import BuildConfig
-from flow.tasks import score
+from flow.tasks import label_score, score
 from flow.twin.inputs import InputGrid, pixels
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def input_codes(config: BuildConfig, samples: Samples | None, grid: InputGrid) -
 
 
 def scores(
-    samples: Samples | None, outputs: np.ndarray, fraction_bits: int = 0, middle: float = 0.0
+    samples: Samples | None, outputs: np.ndarray, fraction_bits: int = 0, middle: float = 0.0, output: str = "logits"
 ) -> dict[str, float]:
     """How well outputs do the task of the samples, by the names of `flow.tasks`; empty where nobody can tell.
 
@@ -81,7 +81,10 @@ def scores(
         outputs: real numbers, or integers on a grid of `fraction_bits`.
         fraction_bits: of integers.
         middle: where the two classes of a single output part.
+        output: "argmax" where the outputs are class indices already.
     """
     if samples is None:
         return {}
+    if output == "argmax":
+        return label_score(outputs, samples.labels)
     return score(samples.task, np.ldexp(outputs, -fraction_bits), samples.numbers, samples.labels, middle)

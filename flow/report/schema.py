@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -161,6 +161,7 @@ class Report(_Part):
     """The whole.
 
     Attributes:
+        output: what the hardware gives, logits or the index of the largest.
         quality: by the name of the figure, how well a network does a task that is not to name a class; empty where
             `accuracy` says so.
         work: by layer; empty in a report that was written before there was any.
@@ -171,6 +172,7 @@ class Report(_Part):
     """
 
     model: str
+    output: Literal["logits", "argmax"] = "logits"
     bits: Bits
     dataset: Dataset
     accuracy: Accuracy

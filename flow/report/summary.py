@@ -58,6 +58,7 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
     first_ms = None if first is None else first / latency.clock_mhz / 1e3
     slowest = report.slowest_module
     return [
+        ("output", "logits" if report.output == "logits" else "argmax: the index of the largest logit"),
         ("bits", f"weights {_widths(report.bits.weights)}, activations {_widths(report.bits.activations)}"),
         (
             "operations a frame",

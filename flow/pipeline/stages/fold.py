@@ -28,7 +28,7 @@ def run(work: Work) -> Result:
 
     subject, progress = subject_of(work.config), work.reporter.progress
     trained, samples = subject.load(work.path("train", work.values("train")["network"])), subject.samples()
-    twin = fold_network(trained, default_grid(samples, input_shape(trained)))
+    twin = fold_network(trained, default_grid(samples, input_shape(trained)), work.config.output == "argmax")
     save(twin, work.folder / TWIN)
     work.reporter.line(f"  the hardware receives {twin.input.precision} of shape {twin.input.shape}")
     codes = input_codes(work.config, samples, twin.input)
@@ -37,7 +37,7 @@ def run(work: Work) -> Result:
     differing = compare_trained_deployed(
         trained, twin, codes, lambda done: progress("trained against deployed", done, len(codes))
     )
-    deployed = scores(samples, outputs, twin.output_fraction_bits)
+    deployed = scores(samples, outputs, twin.output_fraction_bits, output=work.config.output)
     before = _trained_scores(trained, samples)
     said = f"trained {scores_text(before)}, deployed {scores_text(deployed)} on " if deployed else ""
     named = f" and {differing.labels} labels" if _has_classes(samples) else ""
@@ -73,10 +73,10 @@ def _trained_scores(trained: keras.Model, samples: Samples | None) -> dict[str, 
     return scores(samples, predict(trained, samples.x), middle=0.5 * sigmoid)
 
 
-def _settings(config: BuildConfig) -> dict | None:
+def _settings(config: BuildConfig) -> dict:
     """Random inputs are as many as the RTL gets."""
     random = is_model_file(config.model) and config.samples is None
-    return {"images": config.images, "seed": config.seed} if random else None
+    return {"output": config.output} | ({"images": config.images, "seed": config.seed} if random else {})
 
 
 STAGE = Stage("fold", ("train",), code("fold", "twin", "tasks.py"), _settings, run)

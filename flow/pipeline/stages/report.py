@@ -69,7 +69,7 @@ def _work(graph: ir.Graph) -> dict[str, dict[str, int]]:
     return {
         node.name: {"macs": node.macs, "weight_bits": node.weight_bits, "input_bits": graph.sources(node)[0].width_bits}
         for node in graph.nodes
-        if isinstance(node, ir.Matvec)
+        if isinstance(node, ir.Weighted)
     }
 
 
@@ -81,7 +81,7 @@ def _folding(work: Work, graph: ir.Graph) -> dict[str, dict[str, int]]:
 def _bits(work: Work) -> dict[str, dict[str, int]]:
     """Widths as they are deployed."""
     graph = ir.load(work.path("convert", GRAPH))
-    weights = {node.name: node.weight_bits for node in graph.nodes if isinstance(node, ir.Matvec)}
+    weights = {node.name: node.weight_bits for node in graph.nodes if isinstance(node, ir.Weighted)}
     return {"weights": weights, "activations": work.values("fold")["activation_bits"]}
 
 
@@ -133,6 +133,7 @@ def assemble(work: Work) -> dict[str, Any]:
         )
     return {
         "model": subject.name,
+        "output": config.output,
         "bits": _bits(work),
         "dataset": {
             "name": "random" if samples is None else samples.name,

@@ -57,7 +57,9 @@ def run(work: Work) -> Result:
     values = {
         "images": len(images),
         "differing": difference.count,
-        "scores": scores(samples, found.outputs, graph.sources(graph.output)[0].fraction_bits),
+        "scores": scores(
+            samples, found.outputs, graph.sources(graph.output)[0].fraction_bits, output=config.output
+        ),
         "first_frame_cycles": found.first_frame_cycles,
         "interval_cycles": found.interval_cycles,
         "images_per_second": rate,
