@@ -19,7 +19,8 @@ def bench(dut) -> Bench:
         integers(generator, (PIXELS, P[f"{x}_CHANNELS"]), P[f"{x}_WIDTH"], bool(P[f"{x}_SIGNED"])) for x in "AB"
     )
     inputs = {
-        f"s_{x.lower()}_axis": beats(values.reshape(-1, P["LANES"]), P[f"{x}_WIDTH"]) for x, values in (("A", a), ("B", b))
+        "s_a_axis": beats(a.reshape(-1, P["LANES"]), P["A_WIDTH"]),
+        "s_b_axis": beats(b.reshape(-1, P["LANES"]), P["B_WIDTH"]),
     }
     joined = functions.concat(a, b).reshape(-1, P["LANES"])
     return Bench(dut, Case(inputs, {"m_axis": beats(joined, P["OUT_WIDTH"])}, PIXELS))

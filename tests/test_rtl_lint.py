@@ -30,7 +30,7 @@ EXTREMES: dict[str, list[dict[str, int]]] = {
         dict.fromkeys(["IN_WIDTH", "CHANNELS", "HEIGHT", "WIDTH", "KERNEL_H", "KERNEL_W", "STRIDE_H", "STRIDE_W"], 1)
         | dict.fromkeys(["PAD_TOP", "PAD_LEFT", "PAD_BOTTOM", "PAD_RIGHT"], 0),
         {"IN_WIDTH": 8, "CHANNELS": 64, "HEIGHT": 224, "WIDTH": 224},
-        {"IN_WIDTH": 8, "CHANNELS": 512, "LANES": 1, "HEIGHT": 1, "WIDTH": 7, "KERNEL_H": 1, "PAD_TOP": 0, "PAD_BOTTOM": 0},
+        {"CHANNELS": 512, "LANES": 1, "HEIGHT": 1, "WIDTH": 7, "KERNEL_H": 1, "PAD_TOP": 0, "PAD_BOTTOM": 0},
     ],
     "matvec": [
         {"MW": 1, "MH": 1, "PE": 1, "SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 1, "WEIGHT_ODD": 1, "ACC_WIDTH": 3},

@@ -60,7 +60,9 @@ def add(fold: Fold, layer: Any, *values: Value) -> Value:
 def concatenate(fold: Fold, layer: Any, *values: Value) -> Value:
     """Channels side by side, pairwise from the left; a coarser grid is first brought to the finer one, exactly."""
     if layer.axis not in (-1, len(layer.output_shape) - 1):
-        raise FlowError(f"{layer.name}: concatenates axis {layer.axis}; only the channels, which come last, are supported")
+        raise FlowError(
+            f"{layer.name}: concatenates axis {layer.axis}; only the channels, which come last, are supported"
+        )
     operands = [codes(value, layer.name) for value in values]
     fraction_bits = max(value.fraction_bits for value in operands)
     operands = [_finer(fold, f"{layer.name}_in{i}", value, fraction_bits) for i, value in enumerate(operands)]
@@ -78,8 +80,8 @@ def argmax(fold: Fold, value: Value) -> Value:
     """The label instead of the logits, at the end of a network."""
     if prod(value.shape[:-1]) != 1 or value.shape[-1] < 2:
         raise FlowError(
-            f"--output argmax: {value.source} gives logits of shape {value.shape}; the largest of a vector of 2 or more "
-            "can be found, and for anything else there is --output logits"
+            f"--output argmax: {value.source} gives logits of shape {value.shape}; the largest of a vector of 2 "
+            "or more can be found, and for anything else there is --output logits"
         )
     value = to_vector(fold, value.source, value)
     high = len(value.low) - 1

@@ -29,7 +29,8 @@ CONVOLUTIONS = (
 WEIGHTED = (*CONVOLUTIONS, "QDense", "QDenseBatchnorm")
 SUPPORTED = (
     "InputLayer", *WEIGHTED, "BatchNormalization", "QBatchNormalization", "QActivation", "Activation", "ReLU",
-    "LeakyReLU", *IDENTITIES, "Add", "Concatenate", *POOLS, *GLOBAL_POOLS, "Flatten", "Reshape", "ZeroPadding1D", "ZeroPadding2D",
+    "LeakyReLU", *IDENTITIES, "Add", "Concatenate", *POOLS, *GLOBAL_POOLS, "Flatten", "Reshape",
+    "ZeroPadding1D", "ZeroPadding2D",
 )  # fmt: skip
 #: at the end of a network only, left to the host
 HOST_ACTIVATIONS = ("softmax", "sigmoid")

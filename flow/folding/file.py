@@ -51,7 +51,7 @@ def _comment(graph: Graph, node: Node, cycles: int) -> str:
     if isinstance(node, Depthwise):
         rows = f"{node.mh} outputs (pe divides them)"
         if node.multiplier > 1:
-            rows = f"{node.channels} channels of {node.multiplier} filters (pe: some of the channels, all their filters)"
+            rows = f"{node.channels} channels of {node.multiplier} filters (pe: all filters of some channels)"
         return f"{rows}, {node.mw} taps (simd divides them); {cycles:,} cycles a frame"
     if isinstance(node, Weighted):
         return f"MH {node.mh} (pe divides it), MW {node.mw} (simd divides it); {cycles:,} cycles a frame"

@@ -50,7 +50,8 @@ class Fold:
     """The hardware of one node.
 
     Attributes:
-        lanes: elements per beat of the node's output, or of an Argmax's input; for a Matvec or Depthwise this is PE, the output channels at once.
+        lanes: elements per beat of the node's output, or of an Argmax's input; for a Matvec or Depthwise this is PE,
+            the output channels at once.
         simd: inputs of each output channel at once (Matvec and Depthwise only).
         memory: where the weights are (Matvec and Depthwise only).
         style: how thresholds are counted (Threshold only).
@@ -161,7 +162,8 @@ class Folding:
             _divides(name, "pe" if isinstance(node, Weighted) else "lanes", fold.lanes, divided_channels(graph, node))
             if isinstance(node, Depthwise) and fold.pe % node.multiplier:
                 raise FlowError(
-                    f"folding: layer '{name}': pe {fold.pe} is not a multiple of {node.multiplier}, the filters of a channel"
+                    f"folding: layer '{name}': pe {fold.pe} is not a multiple of {node.multiplier}, "
+                    "the filters of a channel"
                 )
             if isinstance(node, Weighted):
                 _divides(name, "simd", fold.simd, node.mw)
@@ -183,7 +185,7 @@ class Folding:
 
 
 def divided_channels(graph: Graph, node: Node) -> int:
-    """What the lanes of a node divide: its channels, of a Concat those of either operand, of an Argmax those it reads."""
+    """What the lanes of a node divide: its channels; of a Concat or an Argmax, those of all that it reads."""
     if isinstance(node, (Concat, Argmax)):
         return gcd(*(kind.channels for kind in graph.sources(node)))
     return node.output.channels

@@ -85,8 +85,8 @@ def _path_latency(graph: Graph, folding: Folding, name: str) -> int:
 def fifo_depths(graph: Graph, folding: Folding) -> dict[tuple[str, str], int]:
     """Beats that the edges (producer, consumer) must store, for those that must store any.
 
-    These lead to adds and concats, windows, and to matrices behind a window or a pool that leaves positions out. Counted in beats
-    of the consumer's lanes.
+    These lead to adds and concats, windows, and to matrices behind a window or a pool that leaves positions out.
+    Counted in beats of the consumer's lanes.
     """
     return _window_depths(graph, folding) | _burst_depths(graph, folding) | _join_depths(graph, folding)
 

@@ -32,7 +32,7 @@ def matvec(x: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
 
 
 def depthwise(x: np.ndarray, weights: np.ndarray, bias: np.ndarray, multiplier: int) -> np.ndarray:
-    """(..., TAPS * C) to (..., C * multiplier): output n is bias[n] + sum over t of x[t, n // multiplier] * weights[n, t].
+    """(..., TAPS * C) to (..., C * multiplier): bias[n] + sum over t of x[t, n // multiplier] * weights[n, t].
 
     Elements of x are in (tap, channel) order, as `window` gives them.
     """

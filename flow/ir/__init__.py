@@ -26,7 +26,7 @@ from flow.ir.serialize import load, save
 from flow.ir.types import TensorType, signed_width, unsigned_width
 
 __all__ = [
-    "KINDS", "Add", "Argmax", "Concat", "Depthwise", "Flatten", "Fork", "Graph", "Input", "Matvec", "MaxPool", "Node", "Output",
-    "Requantize", "SumPool", "TensorType", "Threshold", "WeightCode", "Weighted", "Window", "load", "save",
+    "KINDS", "Add", "Argmax", "Concat", "Depthwise", "Flatten", "Fork", "Graph", "Input", "Matvec", "MaxPool", "Node",
+    "Output", "Requantize", "SumPool", "TensorType", "Threshold", "WeightCode", "Weighted", "Window", "load", "save",
     "signed_width", "sum_type", "unsigned_width",
 ]  # fmt: skip

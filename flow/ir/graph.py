@@ -20,7 +20,8 @@ class Graph:
 
     Raises:
         ValueError: a name is used twice, a source is missing, a node that is no `Fork` has several readers,
-            a node's types do not follow from its inputs, or a `Window` stands elsewhere than before a node with weights.
+            a node's types do not follow from its inputs, or a `Window` stands elsewhere than before a node with
+            weights.
     """
 
     name: str

@@ -371,7 +371,8 @@ class Argmax(Node):
 
     def check(self, *sources: TensorType) -> None:
         (source,) = sources
-        self._require(len(source.shape) == 1 and source.channels > 1, f"takes a vector of 2 at least, not {source.shape}")
+        vector = len(source.shape) == 1 and source.channels > 1
+        self._require(vector, f"takes a vector of 2 at least, not {source.shape}")
         self._require(self.output.shape == (1,), f"output shape {self.output.shape}, expected (1,)")
         self._require(self.output.fraction_bits == 0, "a position has no fraction bits")
         self._require(source.channels - 1 <= self.output.maximum, "the last position does not fit the output's type")

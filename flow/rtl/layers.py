@@ -242,7 +242,8 @@ def _join(context: Context, node: Add | Concat) -> Layer:
     layer = _start(context, node, f"{node.name}: {what}; the FIFO holds what waits for the longer branch.")
     parameters: dict[str, object] = {"LANES": fold.lanes}
     if isinstance(node, Concat):
-        parameters |= {f"{x}_CHANNELS": kind.channels for x, kind in zip("AB", context.graph.sources(node), strict=True)}
+        a, b = context.graph.sources(node)
+        parameters |= {"A_CHANNELS": a.channels, "B_CHANNELS": b.channels}
     ports = dict(CLOCK)
     for name, prefix in zip(node.inputs, input_prefixes(node), strict=True):
         source = context.driver(name)
@@ -264,7 +265,8 @@ def _fork(context: Context, node: Fork) -> Layer:
 
 
 BUILDERS: dict[type[Node], Callable[[Context, Node], Layer]] = {
-    Matvec: _weighted, Depthwise: _weighted, Threshold: _threshold, Requantize: _requantize, MaxPool: _pool, SumPool: _pool,
+    Matvec: _weighted, Depthwise: _weighted, Threshold: _threshold, Requantize: _requantize,
+    MaxPool: _pool, SumPool: _pool,
     Add: _join, Concat: _join, Argmax: _argmax, Fork: _fork,
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The Keras layers that only a twin has: activations, sums and filters of integers, weight quantizers for float64 layers.
+"""The Keras layers that only a twin has: activations, sums and filters of integers, quantizers for float64 layers.
 
 Tensors between the layers of a twin are real numbers, integer * 2**-fraction_bits, so that the layers of Keras and
 hls4ml understand them; our layers turn them into integers, compute, and turn the codes back. Importing this
