@@ -17,7 +17,7 @@ def sets(names: str, *rows: tuple[int, ...]) -> list[dict[str, int]]:
     return [dict(zip(names.split(), row, strict=True)) for row in rows]
 
 
-REGISTERS = sets("WIDTH", (1,), (37,))
+REGISTERS = sets("WIDTH SPARE", (1, 1), (37, 1), (5, 0))
 FIFOS = sets("WIDTH DEPTH STYLE", (8, 2, 0), (1, 3, 1), (37, 16, 2), (16, 33, 1))
 CONVERTERS = sets("WIDTH IN_LANES OUT_LANES", (4, 1, 6), (3, 6, 2), (5, 4, 4), (1, 2, 8), (9, 8, 1))
 FORKS = sets("WIDTH OUTPUTS", (8, 2), (3, 3))

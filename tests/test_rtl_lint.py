@@ -13,7 +13,7 @@ from flow.tools import process, verilator, yosys
 
 #: limits that the benches do not need
 EXTREMES: dict[str, list[dict[str, int]]] = {
-    "stream_register": [{"WIDTH": 1}, {"WIDTH": 4096}],
+    "stream_register": [{"WIDTH": 1}, {"WIDTH": 4096}, {"WIDTH": 8, "SPARE": 0}],
     "stream_fifo": [{"WIDTH": 1, "DEPTH": 2}, {"WIDTH": 576, "DEPTH": 1000}, {"DEPTH": 17, "STYLE": 2}],
     "width_converter": [
         {"WIDTH": 1, "IN_LANES": 1, "OUT_LANES": 1},

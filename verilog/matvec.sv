@@ -65,7 +65,8 @@ module matvec #(
   localparam int unsigned NF_WIDTH = NF > 1 ? $clog2(NF) : 1;
   localparam int unsigned WORD_WIDTH = SF * NF > 1 ? $clog2(SF * NF) : 1;
   localparam int unsigned EACH = VECTORS > 0 ? VECTORS : 1;  // vectors at a time
-  localparam int unsigned SLICE = EACH * SIMD * IN_WIDTH;  // one factor, or Yosys makes a multiplier of it
+  localparam int unsigned SLICE = EACH * SIMD * IN_WIDTH;  // bits read at a time
+  localparam int unsigned ROOM = 2 ** $clog2(SLICE);  // a power of two, or the index is a product
   localparam int unsigned PAIRS = (SIMD + 1) / 2;
   localparam int unsigned SUM_WIDTH = IN_WIDTH + 1;
   localparam int unsigned STRIDE = 2 ** $clog2(SUM_WIDTH);
@@ -129,9 +130,18 @@ module matvec #(
   logic [EACH*4*PAIRS*STRIDE-1:0] choices;     // see dot_product
   logic [ EACH*PRODUCT_WIDTH-1:0] correction;  // with WEIGHT_ODD, what all rows of a vector subtract
 
+  logic [2**SF_WIDTH*ROOM-1:0] padded;
+  for (genvar k = 0; k < 2 ** SF_WIDTH; k++) begin : gen_padded
+    if (k < SF) begin : gen_slice
+      assign padded[k*ROOM+:ROOM] = ROOM'(s_axis_tdata[k*SLICE+:SLICE]);
+    end else begin : gen_nothing
+      assign padded[k*ROOM+:ROOM] = '0;
+    end
+  end
+
   always_ff @(posedge clk) begin
     if (advance) begin
-      selected <= s_axis_tdata[sf*SLICE+:SLICE];
+      selected <= padded[{sf, {$clog2(SLICE) {1'b0}}}+:SLICE];
       weights  <= weight_data;
     end
   end

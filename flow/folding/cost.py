@@ -180,7 +180,7 @@ def layer(graph: Graph, folding: Folding, node: Node, depths: dict[tuple[str, st
             if isinstance(source, Window):
                 return total + adapter(graph, folding, graph.by_name[source.inputs[0]], source, depths)
             if folding.buffers(graph, node):
-                total += stream(node.mw * source.output.width_bits)
+                total += Amount(lut=5, ff=node.mw * source.output.width_bits)
             return total + adapter(graph, folding, source, node, depths)
         case Threshold():
             core = threshold(node, folding.folds[node.name], graph.sources(node)[0].width_bits)
@@ -219,10 +219,11 @@ def adapter(
 
 
 def network(graph: Graph, folding: Folding, depths: dict[tuple[str, str], int]) -> dict[str, Amount]:
-    """The estimate of every layer, by node name, and of what is between them, the registers at both ends."""
+    """The estimate of every layer, by node name, and of what is between them, two registers at each end."""
     layers = {n.name: amount for n in graph.nodes if (amount := layer(graph, folding, n, depths)) != Amount()}
     ends = (graph.input, folding.output_lanes(graph, graph.input)), (graph.output, folding.input_lanes(graph, graph.output))
-    return layers | {BETWEEN: sum((stream(lanes * node.output.width_bits) for node, lanes in ends), Amount())}
+    registers = [stream(lanes * node.output.width_bits) for node, lanes in ends for _ in ("of the stream", "of AXI")]
+    return layers | {BETWEEN: sum(registers, Amount())}
 
 
 def total(amounts: dict[str, Amount]) -> Amount:

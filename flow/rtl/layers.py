@@ -137,7 +137,7 @@ def _weighted(context: Context, node: Weighted) -> Layer:
             bits = node.mw * element.width_bits
             held = stream_wires(module, "held", bits)
             ports = {**CLOCK, **connect("s_axis", vector), **connect("m_axis", held)}
-            module.instance("stream_register", "u_held", {"WIDTH": bits}, ports)
+            module.instance("stream_register", "u_held", {"WIDTH": bits, "SPARE": 0}, ports)
             vector = held
 
     groups, depth = node.mh // fold.pe, (node.mw // fold.simd) * (node.mh // fold.pe)
