@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from flow.bits import BitsSpec
+from flow.errors import FlowError
 from flow.keras_env import keras, qkeras
+from flow.quantizers import MAX_ODD_BITS, MAX_THRESHOLD_BITS, UNIFORM, System, find_system
 from keras_models.ranges import BIAS_BITS, Ranges
 from keras_models.spec import ModelSpec, Stack, WeightLayer
 
@@ -90,6 +92,66 @@ class QuantizedLayers:
         return qkeras.QActivation(qkeras.quantized_bits(bits, integer, keep_negative=1, alpha=1), name=name)
 
 
+class NonuniformLayers(QuantizedLayers):
+    """The same with N2UQ (Liu et al., arXiv 2111.14826) in the layers whose width the model leaves open."""
+
+    def __init__(self, spec: ModelSpec, bits: BitsSpec, ranges: Ranges, system: System) -> None:
+        super().__init__(bits, ranges)
+        self._parts = NonuniformParts(spec, bits, ranges, system)
+
+    def weighted(self, layer: WeightLayer) -> keras.layers.Layer:
+        kernel = self._parts.kernel(layer)
+        if kernel is None:
+            return super().weighted(layer)
+        return qkeras.QConv2D(
+            layer.out_channels,
+            layer.kernel,
+            strides=layer.stride,
+            padding="same",
+            use_bias=layer.batchnorm is None,
+            kernel_quantizer=kernel,
+            bias_quantizer=None,
+            kernel_initializer="he_normal",
+            name=layer.name,
+        )
+
+    def activation(self, name: str) -> keras.layers.Layer:
+        return self._parts.activation(name) or super().activation(name)
+
+
+class NonuniformParts:
+    """Which layers of a network N2UQ quantizes, and with what.
+
+    Args:
+        spec: the topology.
+        bits: widths.
+        ranges: of the layers that stay uniform.
+        system: which parts it quantizes.
+    """
+
+    def __init__(self, spec: ModelSpec, bits: BitsSpec, ranges: Ranges, system: System) -> None:
+        self._bits, self._ranges, self._system = bits, ranges, system
+        self._open = {layer.name for layer in spec.activation_layers() if layer.default_bits is None}
+        # the last layer has no quantizer behind it that could take in a real step
+        self._fixed = {layer.source for layer in spec.weight_layers() if layer.kind == "dense"}
+
+    def kernel(self, layer: WeightLayer):
+        """The weight quantizer of a layer, None where it is uniform."""
+        from flow.quantizers.n2uq import N2UQWeights
+
+        chosen = self._system.weights and layer.default_bits is None
+        return N2UQWeights(self._bits.weights[layer.name]) if chosen else None
+
+    def activation(self, name: str) -> keras.layers.Layer | None:
+        """The layer of an activation, None where it is uniform."""
+        from flow.quantizers.n2uq import N2UQActivation
+
+        if not (self._system.thresholds and name in self._open):
+            return None
+        exponent = self._ranges.activations[name] if name in self._fixed else None
+        return N2UQActivation(self._bits.activations[name], exponent, name=name, dtype="float32")
+
+
 def weight_quantizer(bits: int, exponent: int):
     """A weight quantizer with step 2**exponent; 1 bit is {-1, +1} and takes exponent 0 only."""
     if bits == 1:
@@ -112,16 +174,47 @@ def build_float(spec: ModelSpec) -> keras.Model:
     return build_with(spec, FloatLayers(), f"{spec.name}_float")
 
 
-def build_quantized(spec: ModelSpec, bits: BitsSpec, ranges: Ranges | None = None) -> keras.Model:
-    """The QKeras network of a description at given widths.
+def build_quantized(
+    spec: ModelSpec, bits: BitsSpec, ranges: Ranges | None = None, quantizer: str = UNIFORM
+) -> keras.Model:
+    """The quantized network of a description at given widths.
 
     Args:
         spec: the topology.
         bits: width of every weight layer and activation quantizer.
         ranges: the step of each quantizer; `Ranges.default` where it is not given.
+        quantizer: a name of `flow.quantizers.SYSTEMS`.
+
+    Raises:
+        FlowError: the widths do not fit the model or the quantizer.
+    """
+    system = find_system(quantizer)
+    check_widths(spec, bits, system)
+    ranges = ranges or Ranges.default(spec, bits)
+    make = QuantizedLayers(bits, ranges) if system.uniform else NonuniformLayers(spec, bits, ranges, system)
+    return build_with(spec, make, spec.name)
+
+
+def check_widths(spec: ModelSpec, bits: BitsSpec, system: System) -> None:
+    """Whether a system can quantize a model at given widths.
+
+    Raises:
+        FlowError: with the name of the layer that is wrong.
     """
     bits.check(spec)
-    return build_with(spec, QuantizedLayers(bits, ranges or Ranges.default(spec, bits)), spec.name)
+    for layer in spec.activation_layers() if system.thresholds else ():
+        width = bits.activations[layer.name]
+        if layer.default_bits is None and width > MAX_THRESHOLD_BITS:
+            raise FlowError(
+                f"{layer.name}: {width} bits; quantizer {system.name} has learned thresholds of 1 to "
+                f"{MAX_THRESHOLD_BITS} bits"
+            )
+    for layer in spec.weight_layers() if system.weights else ():
+        if layer.default_bits is None and bits.weights[layer.name] > MAX_ODD_BITS:
+            raise FlowError(
+                f"{layer.name}: {bits.weights[layer.name]} bits; quantizer {system.name} has weights of 1 to "
+                f"{MAX_ODD_BITS} bits"
+            )
 
 
 def build_with(spec: ModelSpec, make: LayerMaker, name: str) -> keras.Model:

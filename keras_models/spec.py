@@ -206,13 +206,14 @@ class ModelSpec:
 
         return build_float(self)
 
-    def build_quantized(self, bits: BitsSpec, ranges: Ranges | None = None):
-        """The QKeras network: a `tf_keras` model from pixel / 256 to logits.
+    def build_quantized(self, bits: BitsSpec, ranges: Ranges | None = None, quantizer: str = "uniform"):
+        """The quantized network: a `tf_keras` model from pixel / 256 to logits.
 
         Args:
             bits: width of every weight layer and activation quantizer.
             ranges: the power-of-two step of each; `Ranges.default` where it is not given.
+            quantizer: a name of `flow.quantizers.SYSTEMS`.
         """
         from keras_models.resnet import build_quantized
 
-        return build_quantized(self, bits, ranges)
+        return build_quantized(self, bits, ranges, quantizer)

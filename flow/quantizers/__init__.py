@@ -1,0 +1,66 @@
+"""Quantization systems beside QKeras' own: which parts of a network a system quantizes, without TensorFlow.
+
+    from flow.quantizers.n2uq import N2UQActivation, N2UQWeights      # Keras layer and weight quantizer
+    from flow.quantizers.start import start_activations               # their start from training images
+    system = find_system("n2uq")
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+UNIFORM = "uniform"
+
+
+@dataclass(frozen=True)
+class System:
+    """How the layers are quantized whose width a model leaves open.
+
+    The first convolution, the last layer and the operands of adds are uniform in every system.
+
+    Attributes:
+        name: as users write it.
+        description: one line.
+        thresholds: activations have learned thresholds (N2UQ), else a uniform power-of-two grid.
+        weights: weights are rescaled by filter and have odd integer codes (N2UQ), else a uniform grid.
+    """
+
+    name: str
+    description: str
+    thresholds: bool = False
+    weights: bool = False
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all of it is QKeras."""
+        return not (self.thresholds or self.weights)
+
+
+SYSTEMS: dict[str, System] = {
+    system.name: system
+    for system in (
+        System(UNIFORM, "QKeras' uniform quantizers on power-of-two grids"),
+        System("n2uq", "learned thresholds and rescaled weights (arXiv 2111.14826)", thresholds=True, weights=True),
+        System("n2uq-thresholds", "N2UQ's learned thresholds alone", thresholds=True),
+        System("n2uq-weights", "N2UQ's rescaled weights alone", weights=True),
+    )
+}
+
+MAX_THRESHOLD_BITS = 5
+"""Widest activation with thresholds of its own: 31 a channel."""
+
+MAX_ODD_BITS = 7
+"""Widest weight code k; its weight 2k - (2^n - 1) has a bit more in two's complement."""
+
+
+def find_system(name: str) -> System:
+    """The system of a name.
+
+    Raises:
+        FlowError: no system has that name; the nearest one is named.
+    """
+    from flow.errors import unknown
+
+    if name not in SYSTEMS:
+        raise unknown("quantizer", name, SYSTEMS)
+    return SYSTEMS[name]
