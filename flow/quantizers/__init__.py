@@ -47,7 +47,10 @@ SYSTEMS: dict[str, System] = {
 }
 
 MAX_THRESHOLD_BITS = 5
-"""Widest activation with thresholds of its own: 31 a channel."""
+"""Widest activation that the hardware makes with thresholds, 31 a channel; wider ones are rescaled."""
+
+FLOOR = 1e-3
+"""N2UQ's narrowest interval, and its least scale."""
 
 MAX_ODD_BITS = 7
 """Widest weight code k; its weight 2k - (2^n - 1) has a bit more in two's complement."""

@@ -20,9 +20,7 @@ from __future__ import annotations
 from math import prod
 
 from flow.keras_env import tf
-
-FLOOR = 1e-3
-"""The narrowest interval and the least scale."""
+from flow.quantizers import FLOOR
 
 _LANES = 512
 

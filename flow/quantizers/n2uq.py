@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from flow.keras_env import keras, qkeras, tf
-from flow.quantizers import gste
+from flow.quantizers import FLOOR, gste
 
 PACKAGE = "flow"
 
@@ -18,7 +18,7 @@ PACKAGE = "flow"
 class AtLeast(keras.constraints.Constraint):
     """Keeps every element at `floor` or above."""
 
-    def __init__(self, floor: float = gste.FLOOR) -> None:
+    def __init__(self, floor: float = FLOOR) -> None:
         self.floor = floor
 
     def __call__(self, w):
