@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from flow.bits import BitsSpec
-from flow.errors import FlowError
 from flow.keras_env import keras, qkeras
-from flow.quantizers import MAX_ODD_BITS, MAX_THRESHOLD_BITS, UNIFORM, System, find_system
+from flow.quantizers import UNIFORM, System, check_widths, find_system
 from keras_models.ranges import BIAS_BITS, Ranges
 from keras_models.spec import ModelSpec, Stack, WeightLayer
 
@@ -193,28 +192,6 @@ def build_quantized(
     ranges = ranges or Ranges.default(spec, bits)
     make = QuantizedLayers(bits, ranges) if system.uniform else NonuniformLayers(spec, bits, ranges, system)
     return build_with(spec, make, spec.name)
-
-
-def check_widths(spec: ModelSpec, bits: BitsSpec, system: System) -> None:
-    """Whether a system can quantize a model at given widths.
-
-    Raises:
-        FlowError: with the name of the layer that is wrong.
-    """
-    bits.check(spec)
-    for layer in spec.activation_layers() if system.thresholds else ():
-        width = bits.activations[layer.name]
-        if layer.default_bits is None and width > MAX_THRESHOLD_BITS:
-            raise FlowError(
-                f"{layer.name}: {width} bits; quantizer {system.name} has learned thresholds of 1 to "
-                f"{MAX_THRESHOLD_BITS} bits"
-            )
-    for layer in spec.weight_layers() if system.weights else ():
-        if layer.default_bits is None and bits.weights[layer.name] > MAX_ODD_BITS:
-            raise FlowError(
-                f"{layer.name}: {bits.weights[layer.name]} bits; quantizer {system.name} has weights of 1 to "
-                f"{MAX_ODD_BITS} bits"
-            )
 
 
 def build_with(spec: ModelSpec, make: LayerMaker, name: str) -> keras.Model:

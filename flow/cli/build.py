@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -12,47 +12,50 @@ Rate, Files, Range = "Rate and board", "Files", "Part of the flow"
 
 def build(
     model: Annotated[
-        Optional[str],
+        str | None,
         typer.Option(help="Network: a name of `flow models`, or a trained QKeras file (.h5, .keras). [resnet8]"),
     ] = None,
     bits: Annotated[
-        Optional[str],
+        str | None,
         typer.Option(help="Bits of weights and activations, 1 to 8, or a bits.yaml that names every layer. [4]"),
     ] = None,
-    samples: Annotated[
-        Optional[Path], typer.Option(help="An .npz with x, and y for accuracy, to try a model file on. [random inputs]")
+    quantizer: Annotated[
+        str | None, typer.Option(help="uniform, n2uq, n2uq-thresholds or n2uq-weights. [uniform]")
     ] = None,
-    dataset: Annotated[Optional[str], typer.Option(help="auto, cifar10 or digits. [auto]")] = None,
-    data: Annotated[Optional[Path], typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="An .npz with x, and y for accuracy, to try a model file on. [random inputs]")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="auto, cifar10 or digits. [auto]")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")] = None,
     board: Annotated[
-        Optional[str], typer.Option(help="Board whose resources are the budget. [pynq-z2]", rich_help_panel=Rate)
+        str | None, typer.Option(help="Board whose resources are the budget. [pynq-z2]", rich_help_panel=Rate)
     ] = None,
     target_fps: Annotated[
-        Optional[float], typer.Option(help="Frames a second at the board's clock.", rich_help_panel=Rate)
+        float | None, typer.Option(help="Frames a second at the board's clock.", rich_help_panel=Rate)
     ] = None,
     max_cycles: Annotated[
-        Optional[int],
+        int | None,
         typer.Option(help="Cycles between frames. Without a target: the best rate that fits.", rich_help_panel=Rate),
     ] = None,
     images: Annotated[
-        Optional[int], typer.Option(help="Test images that go through C simulation and RTL. [1000]")
+        int | None, typer.Option(help="Test images that go through C simulation and RTL. [1000]")
     ] = None,
     epochs: Annotated[
-        Optional[int], typer.Option(help="Train anew, this long, instead of taking the checkpoint that comes along.")
+        int | None, typer.Option(help="Train anew, this long, instead of taking the checkpoint that comes along.")
     ] = None,
-    seed: Annotated[Optional[int], typer.Option(help="Seed of training and of the benches' stalls. [0]")] = None,
-    checkpoint: Annotated[Optional[Path], typer.Option(help="A checkpoint of `flow train`.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of training and of the benches' stalls. [0]")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="A checkpoint of `flow train`.")] = None,
     folding: Annotated[
-        Optional[Path], typer.Option(help="A folding.yaml to build with, edited or from another run.")
+        Path | None, typer.Option(help="A folding.yaml to build with, edited or from another run.")
     ] = None,
     out: Annotated[
-        Optional[Path], typer.Option(help="Folder of the run. [runs/<model>-<bits>-<dataset> or runs/<file>]")
+        Path | None, typer.Option(help="Folder of the run. [runs/<model>-<bits>-<dataset> or runs/<file>]")
     ] = None,
-    first: Annotated[Optional[str], typer.Option("--from", metavar="STAGE", help="First stage to run.")] = None,
-    last: Annotated[Optional[str], typer.Option("--to", metavar="STAGE", help="Last stage to run.")] = None,
-    config: Annotated[Optional[Path], typer.Option(help="YAML with any of these settings.")] = None,
+    first: Annotated[str | None, typer.Option("--from", metavar="STAGE", help="First stage to run.")] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="STAGE", help="Last stage to run.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML with any of these settings.")] = None,
     settings: Annotated[
-        Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="One setting more, for example images=200.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting more, for example images=200.")
     ] = None,
 ) -> None:
     """Build a network: train, fold, convert, csim, rtl, simulate, synthesize, report.
@@ -68,9 +71,9 @@ def build(
     from flow.pipeline.summary import show
 
     options = {
-        "model": model, "bits": bits, "samples": samples, "dataset": dataset, "data": data, "board": board, "target_fps": target_fps,
-        "max_cycles": max_cycles, "images": images, "epochs": epochs, "seed": seed, "checkpoint": checkpoint,
-        "folding": folding,
+        "model": model, "bits": bits, "quantizer": quantizer, "samples": samples, "dataset": dataset, "data": data,
+        "board": board, "target_fps": target_fps, "max_cycles": max_cycles, "images": images, "epochs": epochs,
+        "seed": seed, "checkpoint": checkpoint, "folding": folding,
     }  # fmt: skip
     chosen = make_config(config, settings or [], options)
     check(chosen)

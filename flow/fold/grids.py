@@ -2,7 +2,8 @@
 
 Facts about QKeras 0.9.0: `quantized_bits(b, i)` has step 2**(i + keep_negative - b) and codes
 -2**(b-1) + symmetric .. 2**(b-1) - 1; `quantized_relu(b, i)` has step 2**(i - b) and codes 0 .. 2**b - 1;
-both round half to even. N2UQ's weights of n bits are the odd integers from -(2**n - 1) to 2**n - 1. `binary` is -1 or +1, and +1 for 0; `ternary` is -1, 0 or +1. An `alpha` multiplies the codes.
+both round half to even. `binary` is -1 or +1, and +1 for 0; `ternary` is -1, 0 or +1. An `alpha` multiplies the codes.
+N2UQ's weights of n bits are the odd integers from -(2**n - 1) to 2**n - 1, times a scale for each filter.
 """
 
 from __future__ import annotations

@@ -239,6 +239,6 @@ HANDLERS: dict[str, Callable[..., Value]] = {
 
 #: layers that hand on what is pending
 _ABSORBED = {
-    "BatchNormalization", "QBatchNormalization", "Activation", "ReLU", "LeakyReLU", "PReLU", "Flatten", "Reshape", *IDENTITIES,
-    *POOLS, *GLOBAL_POOLS,
+    "BatchNormalization", "QBatchNormalization", "Activation", "ReLU", "LeakyReLU", "PReLU", "Flatten", "Reshape",
+    *IDENTITIES, *POOLS, *GLOBAL_POOLS,
 }  # fmt: skip

@@ -39,7 +39,7 @@ def quantize(fold: Fold, name: str, trained: str, value: Value, grid: Grid, step
     bits = max(grid.bits, 2) if grid.signed else grid.bits
     steps = find_steps(value.chain, grid, value.low, value.high)
     if (np.diff(np.where(steps.flip[:, None], -1, 1) * steps.thresholds, axis=1) < 0).any():
-        raise FlowError(f"{name}: its thresholds do not increase after folding; the function in front of it is not monotone")
+        raise FlowError(f"{name}: its thresholds do not increase after folding: what is in front of it is not monotone")
     shared = {
         "input_fraction_bits": value.fraction_bits,
         "output_fraction_bits": grid.fraction_bits,
@@ -157,8 +157,8 @@ def read_n2uq(layer: Any) -> tuple[ThresholdGrid, float | None]:
     if (intervals <= floor).any():
         index = int(np.argmax(intervals <= floor))
         raise FlowError(
-            f"{name}: interval {index + 1} of {len(intervals)} is at its floor, {FLOOR:g}: level {index + 1} was lost in "
-            "training; train with a lower quantizer_rate or start from better scales"
+            f"{name}: interval {index + 1} of {len(intervals)} is at its floor, {FLOOR:g}: level {index + 1} was lost "
+            "in training; train with a lower quantizer_rate or start from better scales"
         )
     for what, scale in (("input_scale", input_scale), ("output_scale", output_scale)):
         if scale <= floor:

@@ -28,7 +28,8 @@ CONVOLUTIONS = (
 WEIGHTED = (*CONVOLUTIONS, "QDense", "QDenseBatchnorm")
 SUPPORTED = (
     "InputLayer", *WEIGHTED, "BatchNormalization", "QBatchNormalization", "QActivation", "Activation", "ReLU",
-    "LeakyReLU", "PReLU", "N2UQActivation", *IDENTITIES, "Add", *POOLS, *GLOBAL_POOLS, "Flatten", "Reshape", "ZeroPadding1D", "ZeroPadding2D",
+    "LeakyReLU", "PReLU", "N2UQActivation", *IDENTITIES, "Add", *POOLS, *GLOBAL_POOLS, "Flatten", "Reshape",
+    "ZeroPadding1D", "ZeroPadding2D",
 )  # fmt: skip
 #: at the end of a network only, left to the host
 HOST_ACTIVATIONS = ("softmax", "sigmoid")

@@ -22,6 +22,8 @@ class BuildConfig(BaseModel):
     Attributes:
         model: a name that `flow models` lists, or the file of a trained QKeras network.
         bits: a width for all layers, or a bits.yaml; a file has its own.
+        quantizer: uniform, n2uq, n2uq-thresholds or n2uq-weights: how the layers that a network leaves open are
+            quantized; a file has its own quantizers. Not given, uniform.
         samples: an .npz with what a file's network is tried on; random inputs if not given.
         dataset: auto, cifar10 or digits.
         data: folder in which the dataset is looked for first.
@@ -36,13 +38,15 @@ class BuildConfig(BaseModel):
         utilization: share of the board that the solver may fill.
         bench_frames: frames that the cocotb bench sends with random stalls.
         route: whether modules are placed and routed for a routed Fmax.
-        route_rows: rows of a matvec, which are copies of one another, that are routed; 0 for all, which takes much longer.
+        route_rows: rows of a matvec, which are copies of one another, that are routed; 0 for all, which takes
+            much longer.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = "resnet8"
     bits: str | None = None
+    quantizer: str | None = None
     samples: Path | None = None
     dataset: str = "auto"
     data: Path | None = None

@@ -8,6 +8,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flow.errors import FlowError, unknown
+
+if TYPE_CHECKING:
+    from flow.bits import BitsSpec
+    from keras_models.spec import ModelSpec
 
 UNIFORM = "uniform"
 
@@ -62,8 +69,28 @@ def find_system(name: str) -> System:
     Raises:
         FlowError: no system has that name; the nearest one is named.
     """
-    from flow.errors import unknown
-
     if name not in SYSTEMS:
         raise unknown("quantizer", name, SYSTEMS)
     return SYSTEMS[name]
+
+
+def check_widths(spec: ModelSpec, bits: BitsSpec, system: System) -> None:
+    """Whether a system can quantize a model at given widths.
+
+    Raises:
+        FlowError: with the name of the layer that is wrong.
+    """
+    bits.check(spec)
+    for layer in spec.activation_layers() if system.thresholds else ():
+        width = bits.activations[layer.name]
+        if layer.default_bits is None and width > MAX_THRESHOLD_BITS:
+            raise FlowError(
+                f"{layer.name}: {width} bits; quantizer {system.name} has learned thresholds of 1 to "
+                f"{MAX_THRESHOLD_BITS} bits"
+            )
+    for layer in spec.weight_layers() if system.weights else ():
+        if layer.default_bits is None and bits.weights[layer.name] > MAX_ODD_BITS:
+            raise FlowError(
+                f"{layer.name}: {bits.weights[layer.name]} bits; quantizer {system.name} has weights of 1 to "
+                f"{MAX_ODD_BITS} bits"
+            )

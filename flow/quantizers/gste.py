@@ -41,7 +41,7 @@ def _forward(inputs, thresholds, input_scale, step):
 
 @tf.function(jit_compile=True)
 def _backward(inputs, upstream, edges, intervals, input_scale):
-    """Gradient of D^-1 y for the inputs, and by segment the sums of the upstream gradient and of it times x - d_{k-1}."""
+    """Gradients of y / D: for the inputs, the input scale, and the two sums of each segment."""
     x = inputs * input_scale
     low, high, width = tf.unstack(edges[:-1]), tf.unstack(edges[1:]), tf.unstack(intervals)
     slope = tf.zeros_like(x)

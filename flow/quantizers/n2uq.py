@@ -60,9 +60,8 @@ class N2UQActivation(keras.layers.Layer):
     def build(self, input_shape) -> None:
         def add(name: str, shape: tuple[int, ...], value: float, constraint=None, trainable: bool = True):
             initializer = keras.initializers.Constant(value)
-            return self.add_weight(
-                name=name, shape=shape, initializer=initializer, constraint=constraint, trainable=trainable, dtype="float32"
-            )
+            settings = {"initializer": initializer, "constraint": constraint, "trainable": trainable}
+            return self.add_weight(name=name, shape=shape, dtype="float32", **settings)
 
         unit = 2.0 / self.levels
         self.start = add("start", (), 0.0)

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from flow.bits import BitsSpec
 from flow.keras_env import keras, tf
-from flow.quantizers import UNIFORM, find_system
+from flow.quantizers import UNIFORM, check_widths, find_system
 from keras_models.ranges import BIAS_BITS, Ranges
-from keras_models.resnet import NonuniformParts, build_with, check_widths
+from keras_models.resnet import NonuniformParts, build_with
 from keras_models.spec import ModelSpec, WeightLayer
 
 Quantizer = Callable[[tf.Tensor], tf.Tensor]
