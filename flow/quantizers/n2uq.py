@@ -1,7 +1,16 @@
 """N2UQ as a Keras layer and a weight quantizer (Liu et al., CVPR 2022, arXiv 2111.14826).
 
 A network's nonlinearity and activation quantizer are one `N2UQActivation`; its convolutions are QKeras layers with
-`kernel_quantizer=N2UQWeights(bits)`. Both serialise under the package name "flow".
+`kernel_quantizer=N2UQWeights(bits)`:
+
+    from flow.quantizers.n2uq import CUSTOM_OBJECTS, N2UQActivation, N2UQWeights
+    from flow.training.own import train_own
+
+    x = qkeras.QConv2D(32, 3, kernel_quantizer=N2UQWeights(2), use_bias=False, padding="same")(x)
+    x = N2UQActivation(2)(keras.layers.BatchNormalization()(x))
+    ...
+    train_own(model, data, config, teacher=float_network)      # images and labels; see there
+    model.save("mine.h5")                                      # flow build --model mine.h5
 """
 
 from __future__ import annotations
@@ -136,10 +145,11 @@ class N2UQWeights(qkeras.BaseQuantizer):
         return quantize(x)
 
     def max(self) -> float:
-        return 1.0
+        """QKeras keeps the latent weights below this: they have no bound of their own."""
+        return 1e6
 
     def min(self) -> float:
-        return -1.0
+        return -1e6
 
     def get_config(self) -> dict:
         return {"bits": self.bits}
@@ -147,6 +157,10 @@ class N2UQWeights(qkeras.BaseQuantizer):
     @classmethod
     def from_config(cls, config: dict) -> N2UQWeights:
         return cls(**config)
+
+
+#: what `keras.models.load_model` needs beside QKeras' classes
+CUSTOM_OBJECTS = {cls.__name__: cls for cls in (N2UQActivation, N2UQWeights, AtLeast)}
 
 
 def _stored(variable):
