@@ -53,7 +53,7 @@ def bench(dut) -> Bench:
 
 @cocotb.test()
 async def full_rate(dut):
-    stages = 5 + (P["SIMD"] > 6) + (P["SIMD"] > 30) + (P["WEIGHT_WIDTH"] > 4) + P["WEIGHT_ODD"]
+    stages = 5 + (P["SIMD"] > 6) + (P["SIMD"] > 30) + (P["WEIGHT_WIDTH"] - 1) // 4 + P["WEIGHT_ODD"]
     await steady(bench(dut), interval=FOLD, latency=P["MW"] // P["SIMD"] - 1 + stages)
 
 

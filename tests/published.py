@@ -46,17 +46,24 @@ def jets(alpha=1) -> keras.Model:
 
 
 def autoencoder() -> keras.Model:
-    """MLPerf Tiny's anomaly detector in small: dense layers with batch normalization, real numbers out."""
+    """MLPerf Tiny's anomaly detector in small: dense layers with batch normalization, real numbers out.
+
+    Its weights have 12 bits: all are needed in the last layer, fewer in the second.
+    """
+
+    def wide(index: int) -> tuple[int, int]:
+        return (12, 6) if index == 2 else (4, 0)
+
     source = layers.Input((80,), name="input")
     x = qkeras.QActivation(qkeras.quantized_bits(8, 3, alpha=1), name="input_codes")(source)
     for index, units in enumerate((16, 16, 4, 16), start=1):
         x = qkeras.QDense(
-            units, kernel_quantizer=qkeras.quantized_bits(4, 0, alpha=1), use_bias=False, name=f"dense-{index}"
+            units, kernel_quantizer=qkeras.quantized_bits(*wide(index), alpha=1), use_bias=False, name=f"dense-{index}"
         )(x)
         x = layers.BatchNormalization(name=f"bn.{index}")(x)
         x = layers.ReLU(name=f"relu/{index}")(x)
         x = qkeras.QActivation(qkeras.quantized_bits(6, 2, alpha=1), name=f"codes-{index}")(x)
-    bits = qkeras.quantized_bits(6, 0, alpha=1)
+    bits = qkeras.quantized_bits(12, 0, alpha=1)
     x = qkeras.QDense(80, kernel_quantizer=bits, bias_quantizer=bits, name="reconstruction")(x)
     return randomized(keras.Model(source, x, name="autoencoder"))
 
@@ -76,7 +83,7 @@ def signs() -> keras.Model:
             qkeras.QDense(8, kernel_quantizer=qkeras.binary(alpha=1), name="c"),
             qkeras.QActivation("quantized_relu(4,2,0,0.25)", name="c_leaky"),
             qkeras.QDense(8, kernel_quantizer=make(3), name="d", activation="quantized_tanh(4)"),
-            qkeras.QDense(8, kernel_quantizer=make(3), name="e"),
+            qkeras.QDense(8, kernel_quantizer=qkeras.quantized_po2(3, 1), name="e"),
             layers.BatchNormalization(name="e_bn"),
             qkeras.QActivation("quantized_sigmoid(4)", name="e_sigmoid"),
             qkeras.QDense(8, kernel_quantizer=qkeras.quantized_bits(1, 0, alpha=1), name="f", use_bias=False),

@@ -51,7 +51,7 @@ def test_signed_width(low, high, bits):
         ([[1, 0, 0, 0]], 1, WeightCode.ODD, "even weight"),
         ([[3, 1, 1, 1]], 1, WeightCode.ODD, "outside -1..1"),
         ([[0.5, 0, 0, 0]], 4, WeightCode.TWOS, "not integers"),
-        ([[0, 0, 0, 0]], 9, WeightCode.TWOS, "expected 1..8"),
+        ([[0, 0, 0, 0]], 17, WeightCode.TWOS, "expected 1..16"),
     ],
 )
 def test_weights_off_their_code_are_refused(weights, bits, code, message):

@@ -66,6 +66,17 @@ def test_a_fused_dense_layer_of_a_later_qkeras(tmp_path, suffix):
     np.testing.assert_allclose(twin_outputs(twin, codes), want, atol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["jets_weights.h5", "jets.weights.h5", "jets.h5"])
+def test_a_configuration_with_its_weights_beside_it(tmp_path, name):
+    model, path = published.jets(), tmp_path / "jets.json"
+    path.write_text(model.to_json())
+    with pytest.raises(FlowError, match=r"its weights are looked for beside it as jets_weights\.h5"):
+        load_model_file(path)
+    model.save_weights(tmp_path / name)
+    x = np.random.default_rng(0).normal(0, 1, (20, 16)).astype(np.float32)
+    np.testing.assert_array_equal(load_model_file(path)(x), model(x))
+
+
 def test_names_become_identifiers():
     assert [network_name(n) for n in ("a/My Net-2.h5", "8bit.keras", "été.h5")] == ["my_net_2", "net_8bit", "t"]
 

@@ -71,6 +71,10 @@ MATVECS = sets(
     (33, 2, 1, 33, 4, 0, 7, 1, 22),
     (72, 2, 1, 72, 4, 0, 1, 1, 16),
     (16, 2, 2, 8, 8, 1, 8, 1, 26),
+    (12, 4, 2, 6, 6, 1, 9, 0, 24),  # wider than the project trains, as other people's files are
+    (20, 3, 1, 10, 4, 0, 12, 0, 26),
+    (14, 2, 2, 7, 3, 0, 13, 1, 26),
+    (8, 2, 2, 4, 8, 1, 16, 0, 30),
 )
 THRESHOLDS = sets(
     "CHANNELS LANES IN_WIDTH IN_SIGNED NUM_THRESHOLDS OUT_WIDTH OFFSET STYLE",

@@ -29,7 +29,7 @@ EXTREMES: dict[str, list[dict[str, int]]] = {
     ],
     "matvec": [
         {"MW": 1, "MH": 1, "PE": 1, "SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 1, "WEIGHT_ODD": 1, "ACC_WIDTH": 3},
-        {"MW": 128, "SIMD": 128, "PE": 1, "IN_WIDTH": 8, "IN_SIGNED": 1, "WEIGHT_WIDTH": 8, "ACC_WIDTH": 32},
+        {"MW": 128, "SIMD": 128, "PE": 1, "IN_WIDTH": 8, "IN_SIGNED": 1, "WEIGHT_WIDTH": 16, "ACC_WIDTH": 40},
     ],
     "dot_product": [
         {},
@@ -60,7 +60,7 @@ ILLEGAL: list[tuple[str, dict[str, int], str]] = [
     ("window", {"PAD_TOP": 2}, "PAD_TOP"),
     ("matvec", {"SIMD": 10}, "SIMD (10) must divide MW (144)"),
     ("matvec", {"PE": 3}, "PE (3) must divide MH (16)"),
-    ("matvec", {"WEIGHT_WIDTH": 9}, "WEIGHT_WIDTH"),
+    ("matvec", {"WEIGHT_WIDTH": 17}, "WEIGHT_WIDTH"),
     ("matvec", {"WEIGHT_WIDTH": 1}, "WEIGHT_ODD"),
     ("threshold", {"LANES": 3}, "LANES (3) must divide CHANNELS (16)"),
     ("requantize", {"LANES": 3}, "LANES (3) must divide CHANNELS (16)"),

@@ -1,4 +1,4 @@
-// dot_product: SIMD activations times SIMD weights of 1 to 8 bits, one row of a matvec, without multipliers.
+// dot_product: SIMD activations times SIMD weights of 1 to 16 bits, one row of a matvec, without multipliers.
 //
 // Formula:  product = sum over i of activation[i] * weight[i].
 //           WEIGHT_ODD 0: a weight is its code in two's complement.
@@ -9,8 +9,8 @@
 //           choices: for pair j the numbers {a0 + a1, a1, a0, 0} at index 4j to 4j + 3, 0 lowest, where a0 and a1
 //           are activations 2j and 2j+1; a1 is 0 where there is none.
 // Rate:     one product per cycle in which enable is high.
-// Latency:  2 cycles; 1 more with more than 6 lanes, 1 more with more than 30, 1 more with weights over 4 bits,
-//           1 more with WEIGHT_ODD. correction is taken one cycle before the product comes out.
+// Latency:  2 cycles; 1 more with more than 6 lanes, 1 more with more than 30, 1 more for every 4 bits of a weight
+//           over the first 4, 1 more with WEIGHT_ODD. correction is taken one cycle before the product comes out.
 // Reset:    none: there is no state but the pipeline.
 //
 // Within a plane, a pair of weight bits chooses one of {0, a0, a1, a0 + a1}, whose sum was made once for all rows
@@ -21,7 +21,7 @@ module dot_product #(
     parameter int unsigned SIMD         = 16,  // lanes
     parameter int unsigned IN_WIDTH     = 4,   // bits of an activation
     parameter int unsigned IN_SIGNED    = 0,   // 1: activations are two's complement
-    parameter int unsigned WEIGHT_WIDTH = 4,   // bits of a weight, 1 to 8
+    parameter int unsigned WEIGHT_WIDTH = 4,   // bits of a weight, 1 to 16
     parameter int unsigned WEIGHT_ODD   = 0    // 1: code k means 2k - (2^WEIGHT_WIDTH - 1)
 ) (
     input  logic                                                   clk,
@@ -97,20 +97,23 @@ module dot_product #(
     assign planes[p*PLANE_WIDTH+:PLANE_WIDTH] = sum[PLANE_WIDTH-1:0];
   end
 
-  // Stages 3 and 4: planes by their weights, low ones first; the high ones wait a cycle. What lies below a
-  // plane is passed by; above, adding a plane makes the sum one bit wider.
+  // Stages from 3 on: planes by their weights, low ones first; each later MERGE planes wait a cycle more. What lies
+  // below a plane is passed by; above, adding a plane makes the sum one bit wider.
   localparam int unsigned POSITIVE = WEIGHT_ODD != 0 ? WEIGHT_WIDTH : WEIGHT_WIDTH - 1;  // planes that add
   (* keep *) logic [(POSITIVE+1)*ALL_WIDTH-1:0] merged;  // entry p: planes below p, complemented
   logic [WEIGHT_WIDTH*PLANE_WIDTH-1:0] waiting;
 
   assign merged[0+:ALL_WIDTH] = '1;
   for (genvar p = 0; p < WEIGHT_WIDTH; p++) begin : gen_wait
-    if (p < MERGE) begin : gen_now
+    localparam int unsigned DELAY = p / MERGE;  // cycles
+    if (DELAY == 0) begin : gen_now
       assign waiting[p*PLANE_WIDTH+:PLANE_WIDTH] = planes[p*PLANE_WIDTH+:PLANE_WIDTH];
     end else begin : gen_later
+      logic [DELAY*PLANE_WIDTH-1:0] late;  // the newest lowest
       always_ff @(posedge clk) begin
-        if (enable) waiting[p*PLANE_WIDTH+:PLANE_WIDTH] <= planes[p*PLANE_WIDTH+:PLANE_WIDTH];
+        if (enable) late <= (DELAY * PLANE_WIDTH)'({late, planes[p*PLANE_WIDTH+:PLANE_WIDTH]});
       end
+      assign waiting[p*PLANE_WIDTH+:PLANE_WIDTH] = late[(DELAY-1)*PLANE_WIDTH+:PLANE_WIDTH];
     end
   end
 
@@ -122,7 +125,7 @@ module dot_product #(
     logic [  ALL_WIDTH-1:0] below;
     assign plane  = ~waiting[p*PLANE_WIDTH+:PLANE_WIDTH];
     assign number = {IN_SIGNED != 0 && plane[PLANE_WIDTH-1], plane};
-    if (p == MERGE) begin : gen_register
+    if (p > 0 && p % MERGE == 0) begin : gen_register
       always_ff @(posedge clk) if (enable) below <= merged[p*ALL_WIDTH+:ALL_WIDTH];
     end else begin : gen_wire
       assign below = merged[p*ALL_WIDTH+:ALL_WIDTH];
@@ -155,7 +158,7 @@ module dot_product #(
     logic [  ALL_WIDTH-1:0] lower;
     logic [       HIGH-1:0] high;
     assign top = waiting[TOP*PLANE_WIDTH+:PLANE_WIDTH];
-    if (TOP == MERGE) begin : gen_register
+    if (TOP > 0 && TOP % MERGE == 0) begin : gen_register
       always_ff @(posedge clk) if (enable) lower <= merged[TOP*ALL_WIDTH+:ALL_WIDTH];
     end else begin : gen_wire
       assign lower = merged[TOP*ALL_WIDTH+:ALL_WIDTH];

@@ -19,7 +19,7 @@ module matvec #(
     parameter int unsigned SIMD         = 16,   // elements at a time; divides MW
     parameter int unsigned IN_WIDTH     = 4,    // bits of an element
     parameter int unsigned IN_SIGNED    = 0,    // 1: elements are two's complement
-    parameter int unsigned WEIGHT_WIDTH = 4,    // bits of a weight, 1 to 8
+    parameter int unsigned WEIGHT_WIDTH = 4,    // bits of a weight, 1 to 16
     parameter int unsigned WEIGHT_ODD   = 0,    // 1: code k means 2k - (2^WEIGHT_WIDTH - 1)
     parameter int unsigned ACC_WIDTH    = 16    // bits of an accumulator: enough for every result and partial sum
 ) (
@@ -46,8 +46,8 @@ module matvec #(
   if (SIMD > 128) begin : gen_check_simd_limit
     $error("matvec: SIMD (%0d) must be at most 128", SIMD);
   end
-  if (IN_WIDTH < 1 || WEIGHT_WIDTH < 1 || WEIGHT_WIDTH > 8) begin : gen_check_width
-    $error("matvec: IN_WIDTH (%0d) must be at least 1, WEIGHT_WIDTH (%0d) from 1 to 8", IN_WIDTH, WEIGHT_WIDTH);
+  if (IN_WIDTH < 1 || WEIGHT_WIDTH < 1 || WEIGHT_WIDTH > 16) begin : gen_check_width
+    $error("matvec: IN_WIDTH (%0d) must be at least 1, WEIGHT_WIDTH (%0d) from 1 to 16", IN_WIDTH, WEIGHT_WIDTH);
   end
   if (WEIGHT_WIDTH == 1 && WEIGHT_ODD == 0) begin : gen_check_odd
     $error("matvec: WEIGHT_WIDTH 1 needs WEIGHT_ODD 1 (weights -1 and +1)");
@@ -64,7 +64,8 @@ module matvec #(
   localparam int unsigned PRODUCT_WIDTH = IN_WIDTH + $clog2(SIMD) + WEIGHT_WIDTH + WEIGHT_ODD;
   // Cycles from an address to its product: select, pair sums, and the stages of dot_product.
   localparam int unsigned PLANE_STAGES = 2 + (SIMD > 6 ? 1 : 0) + (SIMD > 30 ? 1 : 0);
-  localparam int unsigned STAGES = 2 + PLANE_STAGES + (WEIGHT_WIDTH > 4 ? 1 : 0) + WEIGHT_ODD;
+  localparam int unsigned MERGE_STAGES = (WEIGHT_WIDTH - 1) / 4;
+  localparam int unsigned STAGES = 2 + PLANE_STAGES + MERGE_STAGES + WEIGHT_ODD;
 
   // Where the reader is: sf counts fast, nf slow. What is not known before the product is there travels along.
   logic                         advance;
@@ -169,8 +170,10 @@ module matvec #(
         .correction (zero),
         .product    (minus_sum)
     );
-    if (WEIGHT_WIDTH > 4) begin : gen_wait
-      always_ff @(posedge clk) if (advance) minus <= PRODUCT_WIDTH'(minus_sum);
+    if (MERGE_STAGES > 0) begin : gen_wait
+      logic [MERGE_STAGES*MINUS_WIDTH-1:0] late;  // the newest lowest
+      always_ff @(posedge clk) if (advance) late <= (MERGE_STAGES * MINUS_WIDTH)'({late, minus_sum});
+      assign minus = PRODUCT_WIDTH'($signed(late[(MERGE_STAGES-1)*MINUS_WIDTH+:MINUS_WIDTH]));
     end else begin : gen_now
       assign minus = PRODUCT_WIDTH'(minus_sum);
     end

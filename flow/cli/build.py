@@ -62,6 +62,10 @@ def build(
 
     A stage is skipped when nothing that it depends on has changed. Ends with a table, report.json and report.md;
     exits with 0 only if Keras, C simulation and RTL agreed with the golden model on every integer.
+
+    --set and --config take the options above (max_cycles for --max-cycles) and a few more: utilization, the share of
+    the board that may be filled; bench_frames, which cocotb sends with random stalls; route, whether modules are
+    routed for an Fmax; route_rows, how many of a layer's equal rows are (0 for all).
     """
     from flow.pipeline.build import build as run
     from flow.pipeline.build import check

@@ -245,6 +245,8 @@ def code_grid(layer: str, quantizer: Any) -> Grid:
 
 #: quantizers that a user can write
 QUANTIZERS = tuple(name for name in _READERS if not name.startswith("Wide"))
+#: one more, for weights only: they are known, and the steps between them are what they need
+POWERS_OF_TWO = "quantized_po2"
 
 
 def weight_codes(layer: str, grid: Grid, values: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flow.errors import FlowError
-from flow.fold.grids import QUANTIZERS
+from flow.fold.grids import POWERS_OF_TWO, QUANTIZERS
 
 #: layers that do nothing once a network is trained
 IDENTITIES = (
@@ -110,7 +110,8 @@ def _layer_problems(name: str, kind: str, entry: dict, outputs: list[str]) -> It
         for key in (key for key in config if key.endswith("_quantizer")):
             if config[key] is None and key != "bias_quantizer":
                 yield _float(name, kind, kind, key)
-            yield from _quantizer_problems(name, config[key])
+            if key == "bias_quantizer" or quantizer_name(config[key]) != POWERS_OF_TWO:
+                yield from _quantizer_problems(name, config[key])
     if kind in (*WEIGHTED, "QActivation", "Activation") and not is_host(entry, outputs):
         yield from _activation_problems(name, kind, config.get("activation"), name in outputs)
 

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flow.errors import FlowError
-from flow.fold.grids import Grid, code_grid, has_scale, read_grid, weight_codes
+from flow.fold.grids import POWERS_OF_TWO, Grid, code_grid, has_scale, read_grid, weight_codes
 from flow.fold.pending import activate
 from flow.fold.steps import Affine, Chain, Step
 from flow.fold.value import Value, float_type, integers_and_step
-from flow.ir.types import signed_width
+from flow.ir.types import MAX_WEIGHT_BITS, signed_width
 from flow.keras_env import keras, qkeras
 from flow.twin.layers import WideBinary, WideBits
 
 if TYPE_CHECKING:
     from flow.fold.network import Fold
 
-MAX_WEIGHT_BITS = 8
+#: wider grids are cut to what a layer's weights use
+USUAL_WEIGHT_BITS = 8
 
 
 @dataclass(frozen=True)
@@ -55,19 +56,49 @@ def read_kernel(name: str, quantizer: Any, values: Any, outputs_last: int = 1) -
     """
     if quantizer is None:
         raise FlowError(f"{name}: has no kernel quantizer; use quantized_bits(..., alpha=1) or binary(alpha=1)")
+    if type(quantizer).__name__ == POWERS_OF_TWO:
+        return _powers_of_two(name, np.asarray(quantizer(values), dtype=np.float64))
     grid = code_grid(name, quantizer)
-    if not grid.signed or grid.bits > MAX_WEIGHT_BITS:
-        raise FlowError(f"{name}: weights are signed and have 1 to {MAX_WEIGHT_BITS} bits")
+    if not grid.signed:
+        raise FlowError(f"{name}: weights are signed; give its quantizer keep_negative=True")
     quantized = np.asarray(quantizer(values), dtype=np.float64)
     if not has_scale(quantizer):
-        return Kernel(grid, weight_codes(name, grid, quantized), None)
+        return _narrowed(name, Kernel(grid, weight_codes(name, grid, quantized), None))
     scale = np.broadcast_to(np.asarray(quantizer.scale, dtype=np.float64), quantized.shape)
     flat = scale.reshape(-1, int(np.prod(quantized.shape[-outputs_last:])))
     if not np.array_equal(flat, np.broadcast_to(flat[:1], flat.shape)):
         raise FlowError(f"{name}: the scale of its weights (alpha) differs inside an output channel")
     # a filter of zeros may have a scale of zero, whose codes do not matter
     unscaled = np.divide(quantized, scale, out=np.full_like(quantized, float(grid.binary)), where=scale != 0)
-    return _normalized(Kernel(grid, weight_codes(name, grid, unscaled), flat[0].copy()))
+    return _normalized(_narrowed(name, Kernel(grid, weight_codes(name, grid, unscaled), flat[0].copy())))
+
+
+def _narrowed(name: str, kernel: Kernel) -> Kernel:
+    """Wide weights in as many bits as they use; the grid's step stays."""
+    if kernel.grid.bits <= USUAL_WEIGHT_BITS:
+        return kernel
+    bits = max(signed_width(int(kernel.codes.min()), int(kernel.codes.max())), 2)
+    if bits > MAX_WEIGHT_BITS:
+        raise FlowError(f"{name}: its weights need {bits} bits, and at most {MAX_WEIGHT_BITS} are supported")
+    magnitude = 1 << (bits - 1)
+    return replace(kernel, grid=replace(kernel.grid, bits=bits, low=-magnitude, high=magnitude - 1))
+
+
+def _powers_of_two(name: str, quantized: np.ndarray) -> Kernel:
+    """Weights that are signed powers of two, as integers whose step is the least of them."""
+    exponents = np.rint(np.log2(np.abs(quantized))).astype(np.int64)
+    # the straight-through sum leaves a float32 rounding error, as in `weight_codes`
+    if not np.allclose(np.abs(quantized), np.ldexp(1.0, exponents), rtol=1e-3, atol=0):
+        raise FlowError(f"{name}: its weights are no powers of two (qnoise_factor must be 1 for a trained network)")
+    least = int(exponents.min())
+    span = int(exponents.max()) - least
+    if span + 2 > MAX_WEIGHT_BITS:
+        raise FlowError(
+            f"{name}: its weights are powers of two from 2^{least} to 2^{exponents.max()}, which are integers of "
+            f"{span + 2} bits, and weights have up to {MAX_WEIGHT_BITS}; give quantized_po2 fewer bits"
+        )
+    shifted = np.sign(quantized).astype(np.int64) << (exponents - least)
+    return _narrowed(name, Kernel(Grid(span + 2, -least, True, -(2 << span), (2 << span) - 1), shifted, None))
 
 
 def _normalized(kernel: Kernel) -> Kernel:
@@ -80,7 +111,7 @@ def _normalized(kernel: Kernel) -> Kernel:
 
 
 def _taken_in(name: str, kernel: Kernel) -> Kernel:
-    """Powers of two that differ by channel, which nothing behind takes: into the weights, if 8 bits hold them."""
+    """Powers of two that differ by channel, which nothing behind takes: into the weights, if they hold them."""
     mantissa, exponent = np.frexp(kernel.scale)
     if np.all(mantissa == 0.5):
         shift = exponent - exponent.min()
@@ -131,10 +162,8 @@ def _twin_quantizer(grid: Grid, dtype: str) -> Any:
             return (qkeras.binary if dtype == "float32" else WideBinary)(alpha=1)
         # -1 and +1 times a power of two: two bits, whose middle is not used
         grid = Grid(2, grid.fraction_bits, True, -1, 1)
-    kind = qkeras.quantized_bits if dtype == "float32" else WideBits
     integer = grid.bits - 1 - grid.fraction_bits
-    # QKeras raises the integer 2 to this power: a negative one has to be a float
-    integer = integer if integer >= 0 else float(integer)
+    kind = qkeras.quantized_bits if dtype == "float32" and integer >= 0 else WideBits
     return kind(grid.bits, integer, symmetric=int(grid.low == -grid.high), keep_negative=1, alpha=1)
 
 

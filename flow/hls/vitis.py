@@ -12,6 +12,7 @@ import numpy as np
 from flow.boards import Board
 from flow.errors import FlowError
 from flow.files import write_json, write_whole
+from flow.hls.fifos import set_depths
 from flow.hls.keras2 import DEFAULT_PRECISION, to_hls4ml
 from flow.hls.simulation import MANIFEST, VitisProject
 from flow.paths import hls_templates
@@ -68,6 +69,7 @@ def _write_project(twin: Twin, folder: Path, board: Board) -> None:
                 "LayerName": {name: {"ReuseFactor": factor} for name, factor in _reuse_factors(twin).items()},
             },
         )
+        set_depths(model)
         model.write()
     shutil.copyfile(hls_templates() / "csim_main.cpp", folder / "csim_main.cpp")
 

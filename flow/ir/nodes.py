@@ -12,7 +12,7 @@ from enum import Enum
 
 import numpy as np
 
-from flow.ir.types import TensorType, signed_width, unsigned_width
+from flow.ir.types import MAX_WEIGHT_BITS, TensorType, signed_width, unsigned_width
 
 
 def _integers(node: str, name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -129,7 +129,7 @@ class Matvec(Node):
     Attributes:
         weights: int64 (MH, MW); MH output channels, MW inputs.
         bias: int64 (MH,), on the accumulator's grid.
-        weight_bits: 1..8.
+        weight_bits: 1..16.
     """
 
     weights: np.ndarray
@@ -141,7 +141,9 @@ class Matvec(Node):
         super().__post_init__()
         shape = np.shape(self.weights)
         self._require(len(shape) == 2, f"weights have shape {shape}, expected (MH, MW)")
-        self._require(1 <= self.weight_bits <= 8, f"weight_bits {self.weight_bits}, expected 1..8")
+        self._require(
+            1 <= self.weight_bits <= MAX_WEIGHT_BITS, f"weight_bits {self.weight_bits}, expected 1..{MAX_WEIGHT_BITS}"
+        )
         object.__setattr__(self, "weights", _integers(self.name, "weights", self.weights, shape))
         object.__setattr__(self, "bias", _integers(self.name, "bias", self.bias, shape[:1]))
         low, high = self.weight_code.bounds(self.weight_bits)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+#: the widest weights that a matvec takes
+MAX_WEIGHT_BITS = 16
+
 
 @dataclass(frozen=True)
 class TensorType:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from flow.errors import FlowError
-from flow.fold.grids import QUANTIZERS
+from flow.fold.grids import POWERS_OF_TWO, QUANTIZERS
 from flow.fold.survey import HOST_ACTIVATIONS, SUPPORTED, quantizer_name
 from flow.keras_env import keras, qkeras
 from flow.network.later import QDenseBatchnorm
@@ -122,7 +122,7 @@ def make_quantizer(layer: str, value: Any, kind: str = "") -> Any:
         return None
     if name in FUNCTIONS:
         return name
-    if name not in QUANTIZERS and not (kind == "QBatchNormalization" and name in PO2):
+    if name not in (*QUANTIZERS, POWERS_OF_TWO) and not (kind == "QBatchNormalization" and name in PO2):
         raise FlowError(f"{layer}: quantizer {name} is not supported; supported: {', '.join(QUANTIZERS)}")
     cls = N2UQWeights if name == "N2UQWeights" else getattr(qkeras, name)
     positional, keywords = ([], dict(value["config"])) if isinstance(value, dict) else _parsed(layer, value)

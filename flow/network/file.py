@@ -20,7 +20,9 @@ from flow.fold.survey import check_network
 if TYPE_CHECKING:
     from flow.keras_env import keras
 
-SUFFIXES = (".h5", ".hdf5", ".keras")
+SUFFIXES = (".h5", ".hdf5", ".keras", ".json")
+#: what follows the name of a .json in the name of the file with its weights
+WEIGHTS_SUFFIXES = ("_weights.h5", ".weights.h5", ".h5")
 LFS = b"version https://git-lfs"
 
 
@@ -80,7 +82,10 @@ def _read_json(path: Path) -> Any:
         raise FlowError(f"--model {path}: {error.strerror or error}") from error
     if head == LFS:
         raise FlowError(f"--model {path}: a pointer of Git LFS and not the file itself; fetch it with `git lfs pull`")
-    text = _from_zip(path) if head.startswith(b"PK") else _from_h5(path)
+    if path.suffix.lower() == ".json":
+        text = path.read_bytes()
+    else:
+        text = _from_zip(path) if head.startswith(b"PK") else _from_h5(path)
     try:
         return json.loads(text)
     except ValueError as error:
@@ -106,7 +111,10 @@ def _from_h5(path: Path) -> str:
         raise FlowError(f"--model {path}: not a Keras model file (.h5 or .keras), or cut short") from error
     if text is None:
         why = "holds weights only" if weights_only else "holds no Keras model"
-        raise FlowError(f"--model {path}: {why}; write the whole model with model.save(...)")
+        raise FlowError(
+            f"--model {path}: {why}; write the whole model with model.save(...), "
+            "or give the .json of model.to_json() with the weights beside it"
+        )
     return text.decode() if isinstance(text, bytes) else text
 
 
@@ -121,5 +129,21 @@ def load_model_file(path: Path) -> keras.Model:
     from flow.network.weights import load_weights
 
     model = build_network(config, network_name(str(path)))
-    load_weights(model, path)
+    load_weights(model, weights_file(path))
     return model
+
+
+def weights_file(path: Path) -> Path:
+    """The file with the weights: the model file itself, or what lies beside a .json, which holds none.
+
+    Raises:
+        FlowError: nothing lies there.
+    """
+    if path.suffix.lower() != ".json":
+        return path
+    places = [path.with_name(path.stem + suffix) for suffix in WEIGHTS_SUFFIXES]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        names = ", ".join(place.name for place in places)
+        raise FlowError(f"--model {path}: a configuration only; its weights are looked for beside it as {names}")
+    return found

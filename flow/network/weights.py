@@ -26,7 +26,10 @@ def load_weights(model: keras.Model, path: Path) -> None:
                 _from_paths(model, file, path)
         else:
             with h5py.File(path, "r") as file:
-                _from_names(model, file.get("model_weights", file), path)
+                if "layers" in file or "_layer_checkpoint_dependencies" in file:
+                    _from_paths(model, file, path)
+                else:
+                    _from_names(model, file.get("model_weights", file), path)
     except (KeyError, OSError) as error:
         raise FlowError(f"--model {path}: its weights cannot be read ({error}); it may be cut short") from error
     for layer in model.layers:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow.errors import FlowError
-from flow.network import Samples, load_samples, network_name, read_configuration
+from flow.network import Samples, load_samples, network_name, read_configuration, weights_file
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.stage import Result
 from flow.pipeline.stages.common import file_digest
@@ -38,18 +38,25 @@ class ModelFile:
         if not self._path.exists():
             raise FlowError(f"--model {self._path}: there is no such file")
         read_configuration(self._path)
+        weights_file(self._path)
         self.samples()
 
     def settings(self) -> Any:
-        return {"model": file_digest(self._path), "name": self.name, "samples": file_digest(self._config.samples)}
+        model = [file_digest(path) for path in self._files()]
+        return {"model": model, "name": self.name, "samples": file_digest(self._config.samples)}
 
     def prepare(self, work: Work) -> Result:
-        name = f"network{self._path.suffix.lower()}"
-        shutil.copyfile(self._path, work.folder / name)
+        files = {f"network{path.name.removeprefix(self._path.stem).lower()}": path for path in self._files()}
+        for name, path in files.items():
+            shutil.copyfile(path, work.folder / name)
         samples = self.samples()
         source = f"random inputs, seed {self._config.seed}" if samples is None else samples.source
         work.reporter.line(f"  {self._path.name}, tried on {source}")
-        return Result({"network": name, "command": None, "source": source}, (name,))
+        return Result({"network": next(iter(files)), "command": None, "source": source}, tuple(files))
+
+    def _files(self) -> list[Path]:
+        """The model file, and behind it the weights where they are in a file of their own."""
+        return list(dict.fromkeys([self._path, weights_file(self._path)]))
 
     def load(self, path: Path) -> keras.Model:
         from flow.network import load_model_file

@@ -16,6 +16,7 @@ import numpy as np
 from flow import paths
 from flow.cache import content, digest
 from flow.errors import CheckFailed
+from flow.files import write_whole
 from flow.folding import Folding
 from flow.folding.schedule import latency_cycles
 from flow.ir import Graph
@@ -31,6 +32,9 @@ TEST_TIMEOUT_S = 3600
 #: registers start at random values, so that a missing reset shows
 FLAGS = ("--vpi", "--x-initial", "unique", "--x-assign", "unique", "--timescale", "1ns/1ps")
 CFLAGS = "-O2"
+#: what the writer of FST waves is linked with; testbench/fst/ stands in for both
+_FST_LIBRARIES = ("lz4", "z")
+_EMPTY_ARCHIVE = b"!<arch>\n"
 
 
 @dataclass(frozen=True)
@@ -127,15 +131,25 @@ def simulator(sources: Sequence[Path], top: str, cwd: Path, cache: Path, waves: 
     import cocotb_tools.config as cocotb_config
 
     libraries = cocotb_config.libs_dir
+    stand_ins = paths.testbench() / "fst"
     flags = [*FLAGS, *(["--trace-fst"] if waves else [])]
-    key = digest([*content(sources), NO_INLINE, *COMMON, *flags, CFLAGS, verilator.version(), str(libraries)])
+    files = [*sources, *(sorted(stand_ins.glob("*.h")) if waves else [])]
+    key = digest([*content(files), NO_INLINE, *COMMON, *flags, CFLAGS, verilator.version(), str(libraries)])
+    folder = cache / "cocotb" / key[:24]
+    if waves:
+        flags += ["-CFLAGS", f"-I{stand_ins}", "-LDFLAGS", f"-L{folder}"]
     arguments = [
         "--top-module", top, *flags, "-CFLAGS", CFLAGS,
         "-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator",
         cocotb_config.share_dir / "lib" / "verilator" / "verilator.cpp", *sources,
     ]  # fmt: skip
     visible = f'public_flat_rw -module "{top}" -var "*"\n'
-    return verilate(cache / "cocotb" / key[:24], visible, lambda: None, arguments, cwd)
+
+    def prepare() -> None:
+        for library in _FST_LIBRARIES:
+            write_whole(folder / f"lib{library}.a", _EMPTY_ARCHIVE)
+
+    return verilate(folder, visible, prepare, arguments, cwd)
 
 
 def _environment(top: str, module: str) -> dict[str, str]:

@@ -24,6 +24,9 @@ from flow.synth.job import Job, in_parallel
 from flow.tools import yosys
 
 FLAGS = "synth_xilinx -family xc7 -flatten -nowidelut -noiopad -noclkbuf"
+#: What `synth_xilinx` begins with, less its second library: black boxes of cells that are only ever instantiated by
+#: hand, which our sources never do; reading them takes longer than a small module.
+_LIBRARY = "read_verilog -lib -specify +/xilinx/cells_sim.v"
 #: LUTs that a memory cell takes
 LUTRAM_LUTS = {
     "RAM32X1S": 1, "RAM64X1S": 1, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1S": 2, "RAM128X1D": 4, "RAM256X1S": 4,
@@ -100,7 +103,7 @@ def run_job(job: Job, cache: Path, flatten: bool = True, timeout_s: float | None
         return Resources(**known)
     with tempfile.TemporaryDirectory(prefix="flow-xc7-") as temporary:
         folder = Path(temporary)
-        script = [*job.stage(folder), f"{flags} -top {job.top}", "tee -q -o stat.json stat -json"]
+        script = [*job.stage(folder), _LIBRARY, f"{flags} -top {job.top} -run prepare:", "tee -q -o stat.json stat -json"]
         log = results.path(key).with_suffix(".log")
         finished = yosys.run_script("\n".join(script), folder, log, job.name, timeout_s)
         netlist = json.loads((folder / "stat.json").read_text())

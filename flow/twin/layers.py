@@ -147,13 +147,14 @@ class SumPool(_IntegerActivation):
 
 @keras.utils.register_keras_serializable(PACKAGE)
 class WideBits(qkeras.quantized_bits):
-    """`quantized_bits` that keeps float64, for layers whose sums exceed the 24 bits of float32.
+    """`quantized_bits` of fixed weights, without a gradient, that also takes what QKeras' own does not.
 
-    Weights have at most 16 bits, so that rounding them in float32 is exact.
+    That is float64, for layers whose sums exceed the 24 bits of float32, and negative integer bits.
     """
 
     def __call__(self, x):
-        return tf.cast(super().__call__(tf.cast(x, tf.float32)), x.dtype)
+        step, top = 2.0 ** (self.integer + 1 - self.bits), 2.0 ** (self.bits - 1)
+        return tf.clip_by_value(tf.round(x / step), self.symmetric - top, top - 1) * step
 
 
 @keras.utils.register_keras_serializable(PACKAGE)
