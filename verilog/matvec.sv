@@ -1,8 +1,9 @@
 // matvec: a matrix times a vector, folded to PE x SIMD products a cycle.
 //
 // Formula:  out[n] = bias[n] + sum over i < MW of in[i] * weight[n, i], n < MH, exact in ACC_WIDTH bits, signed.
-//           WEIGHT_ODD 0: a weight is its code in two's complement; 1: code k means 2k - (2^WEIGHT_WIDTH - 1),
-//           always so for 1 bit (-1, +1).
+//           A code k is in two's complement. WEIGHT_ODD 0: it is the weight; 1: the weight is 2k + 1, an odd number
+//           from 1 - 2^WEIGHT_WIDTH to 2^WEIGHT_WIDTH - 1; always so for 1 bit (-1, +1). Then a row's products are
+//           2 * (sum of in * k) + (sum of in), and the second sum is made once for all rows.
 // Beats:    in: the whole vector, element 0 in the low bits; the sender holds it until its last use.
 //           out: beat nf carries the accumulators n = nf*PE + pe, pe in the low bits first.
 // Weights:  come from a memory outside: word nf*(MW/SIMD) + sf, in it, by bit planes, bit p of
@@ -20,7 +21,7 @@ module matvec #(
     parameter int unsigned IN_WIDTH     = 4,    // bits of an element
     parameter int unsigned IN_SIGNED    = 0,    // 1: elements are two's complement
     parameter int unsigned WEIGHT_WIDTH = 4,    // bits of a weight, 1 to 16
-    parameter int unsigned WEIGHT_ODD   = 0,    // 1: code k means 2k - (2^WEIGHT_WIDTH - 1)
+    parameter int unsigned WEIGHT_ODD   = 0,    // 1: code k means 2k + 1
     parameter int unsigned ACC_WIDTH    = 16    // bits of an accumulator: enough for every result and partial sum
 ) (
     input  logic                                                        clk,
@@ -145,61 +146,67 @@ module matvec #(
     assign choices[4*j*STRIDE+:4*STRIDE] = {STRIDE'(sum), STRIDE'(a1), STRIDE'(a0), STRIDE'(0)};
   end
 
-  // With WEIGHT_ODD, what all rows subtract: (2^WEIGHT_WIDTH - 1) * (sum of activations) + 2.
-  logic [PRODUCT_WIDTH-1:0] correction;
+  // With WEIGHT_ODD, what all rows add: the sum of the activations, as its half rounded down and its lowest bit.
+  localparam int unsigned KERNEL_WIDTH = IN_WIDTH + $clog2(SIMD) + WEIGHT_WIDTH;  // sum of in * k
+  logic signed [KERNEL_WIDTH-1:0] half;
+  logic                           rest;
 
-  if (WEIGHT_ODD != 0) begin : gen_correction
+  if (WEIGHT_ODD != 0) begin : gen_sum
     localparam int unsigned MINUS_WIDTH = IN_WIDTH + $clog2(SIMD) + 1;
-    logic signed [  MINUS_WIDTH-1:0] minus_sum;  // a row of weights -1
-    logic signed [PRODUCT_WIDTH-1:0] minus;
-    logic        [         SIMD-1:0] ones;
-    logic        [  MINUS_WIDTH-1:0] zero;
+    logic signed [MINUS_WIDTH-1:0] minus_sum, minus;  // a row of weights -1
+    logic        [       SIMD-1:0] ones;
     assign ones = '1;
-    assign zero = '0;
     dot_product #(
         .SIMD        (SIMD),
         .IN_WIDTH    (IN_WIDTH),
         .IN_SIGNED   (IN_SIGNED),
-        .WEIGHT_WIDTH(1),
-        .WEIGHT_ODD  (0)
+        .WEIGHT_WIDTH(1)
     ) u_sum (
-        .clk        (clk),
-        .enable     (advance),
-        .choices    (choices),
-        .weights    (ones),
-        .correction (zero),
-        .product    (minus_sum)
+        .clk    (clk),
+        .enable (advance),
+        .choices(choices),
+        .weights(ones),
+        .product(minus_sum)
     );
     if (MERGE_STAGES > 0) begin : gen_wait
       logic [MERGE_STAGES*MINUS_WIDTH-1:0] late;  // the newest lowest
       always_ff @(posedge clk) if (advance) late <= (MERGE_STAGES * MINUS_WIDTH)'({late, minus_sum});
-      assign minus = PRODUCT_WIDTH'($signed(late[(MERGE_STAGES-1)*MINUS_WIDTH+:MINUS_WIDTH]));
+      assign minus = late[(MERGE_STAGES-1)*MINUS_WIDTH+:MINUS_WIDTH];
     end else begin : gen_now
-      assign minus = PRODUCT_WIDTH'(minus_sum);
+      assign minus = minus_sum;
     end
-    assign correction = (minus <<< WEIGHT_WIDTH) - minus - PRODUCT_WIDTH'(2);
-  end else begin : gen_no_correction
-    assign correction = '0;
+    // -(minus / 2, rounded down) - minus[0] = ~(minus / 2) + ~minus[0]
+    assign half = KERNEL_WIDTH'($signed(~minus[MINUS_WIDTH-1:1])) + $signed({{KERNEL_WIDTH - 1{1'b0}}, ~minus[0]});
+    assign rest = minus[0];
+  end else begin : gen_no_sum
+    assign half = '0;
+    assign rest = 1'b0;
   end
 
   for (genvar pe = 0; pe < PE; pe++) begin : gen_pe
     logic signed [PRODUCT_WIDTH-1:0] product;
     logic        [    ACC_WIDTH-1:0] accumulator;  // products of this output so far
     logic        [    ACC_WIDTH-1:0] sum;
+    logic signed [ KERNEL_WIDTH-1:0] kernel;
     dot_product #(
         .SIMD        (SIMD),
         .IN_WIDTH    (IN_WIDTH),
         .IN_SIGNED   (IN_SIGNED),
-        .WEIGHT_WIDTH(WEIGHT_WIDTH),
-        .WEIGHT_ODD  (WEIGHT_ODD)
+        .WEIGHT_WIDTH(WEIGHT_WIDTH)
     ) u_row (
-        .clk        (clk),
-        .enable     (advance),
-        .choices    (choices),
-        .weights    (weights[pe*SIMD*WEIGHT_WIDTH+:SIMD*WEIGHT_WIDTH]),
-        .correction (correction),
-        .product    (product)
+        .clk    (clk),
+        .enable (advance),
+        .choices(choices),
+        .weights(weights[pe*SIMD*WEIGHT_WIDTH+:SIMD*WEIGHT_WIDTH]),
+        .product(kernel)
     );
+    if (WEIGHT_ODD != 0) begin : gen_odd
+      always_ff @(posedge clk) if (advance) product <= {kernel + half, rest};
+    end else begin : gen_even
+      logic unused;
+      assign unused  = &{1'b0, half, rest};
+      assign product = kernel;
+    end
     assign sum = accumulator + ACC_WIDTH'(product);
     always_ff @(posedge clk) begin
       if (rst || deliver) accumulator <= '0;
