@@ -12,15 +12,20 @@ from hypothesis import strategies as st
 
 from flow import golden, hls
 from flow.bits import BitsSpec
+from flow.boards import find_board
 from flow.datasets import load as load_dataset
 from flow.errors import FlowError
 from flow.fold import compare_trained_deployed, fold_network
+from flow.folding import Amount, solve
 from flow.ir import WeightCode
 from flow.keras_env import keras, qkeras, tf
 from flow.network import load_model_file
 from flow.quantizers import FLOOR, SYSTEMS, gste
 from flow.quantizers.n2uq import CUSTOM_OBJECTS, N2UQActivation, N2UQWeights
 from flow.quantizers.start import best_step, start_activations
+from flow.rtl import write
+from flow.simulate.compare import compare
+from flow.simulate.fast import Simulator
 from flow.training.config import TrainConfig
 from flow.training.fast import build_trainable, relu_quantizer
 from flow.training.own import train_own
@@ -29,6 +34,7 @@ from keras_models import MODELS
 from keras_models.ranges import Ranges
 
 TINY = networks.TINY
+BOARD = find_board("pynq-z2")
 
 
 def parameters(bits: int, seed: int = 0) -> tuple[float, np.ndarray, float, float]:
@@ -250,15 +256,21 @@ def test_the_twin_does_what_was_trained(quantizer: str, bits: int, tmp_path):
         assert np.unique(np.diff(thresholds, axis=1)).size > 3, "thresholds are unequally spaced"
 
 
-def test_c_simulation_equals_golden(tmp_path):
-    from flow.boards import find_board
-
-    twin = fold_network(network())
+@pytest.mark.parametrize("bits", [2, 4])
+def test_every_engine_gives_the_same_integers(bits: int, tmp_path):
+    """Keras twin, golden, C simulation and RTL; unequal thresholds, flipped channels, odd weight codes."""
+    twin = fold_network(network(bits=bits))
     graph = hls.convert(twin)
     images = networks.random_images(40)
     outputs = golden.run(graph, images)
-    project = hls.vitis_project(twin, tmp_path / "vitis", find_board("pynq-z2"), images[:2], outputs[:2])
+    np.testing.assert_array_equal(twin_outputs(twin, images), outputs)
+    assert graph.by_name["s1_relu1"].flip.any() and not graph.by_name["s1_relu1"].flip.all()
+    project = hls.vitis_project(twin, tmp_path / "vitis", BOARD, images[:2], outputs[:2])
     np.testing.assert_array_equal(hls.csim(project, images), outputs)
+    folding = solve(graph, Amount(BOARD.lut, BOARD.ff, BOARD.dsp, BOARD.bram36), 5000)
+    simulator = Simulator(graph, folding, write(graph, folding, tmp_path / "verilog"), networks.CACHE)
+    difference = compare("output", outputs, simulator.run(images).outputs)
+    assert not difference.count, f"{difference}; {simulator.explain(images[:2])}"
 
 
 def test_the_start_is_the_uniform_quantizer_with_the_least_error():

@@ -11,8 +11,8 @@ The backward pass differentiates what stochastic rounding gives on average, y(x)
     dy/dx = D / a_k,  dy/da_k = -D (x - d_{k-1}) / a_k^2,  dy/da_j = -D / a_k for j < k,  dy/dstart = -D / a_k
 
 and all are zero outside [d_0, d_N). The parameters' gradients need two sums over each segment only, of the upstream
-gradient and of it times (x - d_{k-1}); both passes are compiled by XLA into loops over the tensor. Measured on one core
-at 2 and 4 bits: 0.7 and 1.6 ns an element forward, 5 and 16 ns backward.
+gradient and of it times (x - d_{k-1}); both passes are compiled by XLA into loops over the tensor. Measured on one busy
+core, both passes together take 10 ns an element at 2 bits and 24 at 4.
 """
 
 from __future__ import annotations
