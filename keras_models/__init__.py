@@ -1,4 +1,4 @@
-"""The networks that the project knows, by name.
+"""The networks that the project knows, by name; one file for each topology.
 
 Importing this package is cheap; TensorFlow is imported when a network is built.
 
@@ -9,31 +9,16 @@ Importing this package is cheap; TensorFlow is imported when a network is built.
 
 from __future__ import annotations
 
-from keras_models.spec import ActivationLayer, ModelSpec, Stack, WeightLayer
+from keras_models.autoencoder import AUTOENCODER
+from keras_models.dscnn import DSCNN
+from keras_models.jets import JETS
+from keras_models.lenet import LENET
+from keras_models.residual import RESNET8, TINY
+from keras_models.spec import ActivationLayer, ModelSpec, WeightLayer
 
-__all__ = ["MODELS", "ActivationLayer", "ModelSpec", "Stack", "WeightLayer", "find_model"]
+__all__ = ["MODELS", "ActivationLayer", "ModelSpec", "WeightLayer", "find_model"]
 
-MODELS: dict[str, ModelSpec] = {
-    spec.name: spec
-    for spec in (
-        ModelSpec(
-            name="resnet8",
-            description="MLPerf Tiny's ResNet-8: 32x32x3, three residual stacks of 16, 32, 64",
-            image_size=32,
-            channels=3,
-            stem_filters=16,
-            stacks=(Stack("s1", 16), Stack("s2", 32, stride=2), Stack("s3", 64, stride=2)),
-        ),
-        ModelSpec(
-            name="tiny",
-            description="one residual stack on 8x8x3 images: for tests and first steps",
-            image_size=8,
-            channels=3,
-            stem_filters=4,
-            stacks=(Stack("s1", 8, stride=2),),
-        ),
-    )
-}
+MODELS: dict[str, ModelSpec] = {spec.name: spec for spec in (RESNET8, TINY, JETS, AUTOENCODER, DSCNN, LENET)}
 
 
 def find_model(name: str) -> ModelSpec:

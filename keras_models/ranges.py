@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from flow.bits import BitsSpec
-from keras_models.spec import ModelSpec, WeightLayer
+from keras_models.spec import INPUT, ModelSpec, WeightLayer
 
 INPUT_EXPONENT = -8
 """A pixel is the fixed-point number pixel / 256."""
@@ -41,7 +41,7 @@ class Ranges(BaseModel):
             activations[left] = activations[right] = max(activations[left], activations[right])
         weights = {w.name: fraction_exponent(bits.weights[w.name]) for w in spec.weight_layers()}
         biases = {
-            w.name: max(accumulator_exponent(spec, w, activations, weights), bias_exponent_for(4.0))
+            w.name: max(accumulator_exponent(w, activations, weights), bias_exponent_for(4.0))
             for w in spec.weight_layers()
             if w.batchnorm is None
         }
@@ -61,14 +61,10 @@ def bias_exponent_for(limit: float) -> int:
     return exponent
 
 
-def accumulator_exponent(
-    spec: ModelSpec, layer: WeightLayer, activations: dict[str, int], weights: dict[str, int]
-) -> int:
+def accumulator_exponent(layer: WeightLayer, activations: dict[str, int], weights: dict[str, int]) -> int:
     """Exponent of the grid that a layer's sums of products lie on.
 
-    The dense layer reads an average over the last feature map, a power-of-two number of values,
-    so that its grid is finer by that power.
+    Behind an average pooling over a power-of-two number of values the grid is finer by that power.
     """
-    source = INPUT_EXPONENT if layer.source == "input" else activations[layer.source]
-    pooled = (spec.pool_size**2).bit_length() - 1 if layer.kind == "dense" else 0
-    return source + weights[layer.name] - pooled
+    source = INPUT_EXPONENT if layer.source == INPUT else activations[layer.source]
+    return source + weights[layer.name] - (layer.averaged.bit_length() - 1)

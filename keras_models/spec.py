@@ -1,37 +1,22 @@
-"""What a network of the residual family looks like, without TensorFlow.
+"""What a network looks like, without TensorFlow.
 
 The names that a `ModelSpec` lists are a contract: training, folding, the bit-width files and the
-reports all speak of `s2_conv1` and mean the same layer.
+reports all speak of `s2_conv1` and mean the same layer. A spec is written with
+`keras_models.topology.Topology`, one file for each topology.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from math import prod
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from flow.bits import BitsSpec
     from keras_models.ranges import Ranges
 
-
-@dataclass(frozen=True)
-class Stack:
-    """One residual stack: two 3x3 convolutions and a shortcut.
-
-    Attributes:
-        name: prefix of its layers, ``"s1"``.
-        filters: output channels of both convolutions.
-        stride: of the first convolution; other than 1 puts a 1x1 convolution on the shortcut.
-    """
-
-    name: str
-    filters: int
-    stride: int = 1
-
-    @property
-    def projects(self) -> bool:
-        """Whether the shortcut is a strided 1x1 convolution and not the identity."""
-        return self.stride != 1
+INPUT = "input"
+"""The name of the node that every network begins with."""
 
 
 @dataclass(frozen=True)
@@ -40,36 +25,41 @@ class WeightLayer:
 
     Attributes:
         name: of the layer.
-        kind: ``"conv"`` or ``"dense"``.
-        kernel: side of the window, 1 for a dense layer.
-        stride: of the window.
+        kind: ``"conv"``, ``"depthwise"`` (a convolution of each channel alone) or ``"dense"``.
+        kernel: height and width of the window, 1, 1 for a dense layer.
+        stride: of the window, both ways.
+        padding: ``"same"`` or ``"valid"``.
         in_channels, out_channels: of the weights.
-        out_size: side of the output image, 1 for a dense layer.
-        source: the activation quantizer it reads, ``"input"`` for the pixels.
+        out_size: height and width of the output image, 1, 1 for a dense layer.
+        source: the activation quantizer it reads, ``"input"`` for pixels.
         batchnorm: the batch normalization behind it; a layer without one has a bias.
         default_bits: weight width in a uniform network, None where the uniform width holds.
+        averaged: how many values of `source` an average pooling in between takes, 1 for none.
     """
 
     name: str
-    kind: str
-    kernel: int
+    kind: Literal["conv", "depthwise", "dense"]
+    kernel: tuple[int, int]
     stride: int
+    padding: Literal["same", "valid"]
     in_channels: int
     out_channels: int
-    out_size: int
+    out_size: tuple[int, int]
     source: str
     batchnorm: str | None
     default_bits: int | None = None
+    averaged: int = 1
 
     @property
     def weights(self) -> int:
         """Number of weights, without bias."""
-        return self.kernel**2 * self.in_channels * self.out_channels
+        inputs = 1 if self.kind == "depthwise" else self.in_channels
+        return prod(self.kernel) * inputs * self.out_channels
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates for one image."""
-        return self.weights * self.out_size**2
+        """Multiply-accumulates for one sample."""
+        return self.weights * prod(self.out_size)
 
 
 @dataclass(frozen=True)
@@ -78,121 +68,80 @@ class ActivationLayer:
 
     Attributes:
         name: of the layer.
-        signed: True for a residual branch before its add, False for a rectifier.
-        shape: height, width, channels.
+        signed: True for real inputs and for a residual branch before its add, False for a rectifier.
+        shape: height, width, channels; or channels.
         default_bits: width in a uniform network, None where the uniform width holds.
     """
 
     name: str
     signed: bool
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     default_bits: int | None = None
 
 
 @dataclass(frozen=True)
+class Node:
+    """One layer of a network, whatever its kind.
+
+    Attributes:
+        name: of the layer.
+        kind: ``"input"``, ``"weights"``, ``"batchnorm"``, ``"activation"``, ``"add"``, ``"max_pool"``,
+            ``"average_pool"`` or ``"flatten"``.
+        inputs: names of the nodes that it reads.
+        shape: of its output.
+        layer: of a node with weights or of an activation.
+        size: height and width of a pool's window, which steps by its own size.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...]
+    shape: tuple[int, ...]
+    layer: WeightLayer | ActivationLayer | None = None
+    size: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True)
 class ModelSpec:
-    """A network of the family: first convolution, residual stacks, average pooling, dense.
+    """A network: what training, bit-width files, folding and reports need to know of it.
 
     Attributes:
         name: as users write it.
         description: one line.
-        image_size: side of the square input image.
-        channels: of the input image.
-        stem_filters: output channels of the first convolution.
-        stacks: the residual stacks; only the first may have an identity shortcut, because an
-            identity shortcut reads the 8-bit operand behind the first convolution.
-        classes: number of outputs.
-        residual_bits: width of the operands of every add in a uniform network.
-        edge_bits: weight width of the first convolution and the last layer in a uniform network.
+        nodes: every layer in the order of computation, the input first, the output last.
+        task: ``"classification"`` or ``"reconstruction"``, see `flow.tasks`.
     """
 
     name: str
     description: str
-    image_size: int
-    channels: int
-    stem_filters: int
-    stacks: tuple[Stack, ...]
-    classes: int = 10
-    residual_bits: int = 8
-    edge_bits: int = 8
-
-    def __post_init__(self) -> None:
-        channels = self.stem_filters
-        for position, stack in enumerate(self.stacks):
-            if not stack.projects and (position > 0 or stack.filters != channels):
-                raise ValueError(f"{self.name}: the identity shortcut of {stack.name} has no operand")
-            channels = stack.filters
+    nodes: tuple[Node, ...]
+    task: str = "classification"
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Height, width, channels of the raw uint8 image."""
-        return (self.image_size, self.image_size, self.channels)
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one raw sample: height, width, channels; or features."""
+        return self.nodes[0].shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of the result for one sample: classes, or the input's own shape."""
+        return self.nodes[-1].shape
 
     def weight_layers(self) -> tuple[WeightLayer, ...]:
         """Every layer with weights, in the order of computation."""
-        size, channels, source = self.image_size, self.stem_filters, "s1_in"
-        found = [
-            WeightLayer(
-                "conv1", "conv", 3, 1, self.channels, channels, size, "input", "conv1_bn",
-                self.edge_bits,
-            )
-        ]  # fmt: skip
-        for stack in self.stacks:
-            name, filters, stride = stack.name, stack.filters, stack.stride
-            size_out = -(-size // stride)
-            found += [
-                WeightLayer(
-                    f"{name}_conv1", "conv", 3, stride, channels, filters, size_out, source,
-                    f"{name}_bn1",
-                ),
-                WeightLayer(
-                    f"{name}_conv2", "conv", 3, 1, filters, filters, size_out,
-                    f"{name}_relu1", f"{name}_bn2",
-                ),
-            ]  # fmt: skip
-            if stack.projects:
-                found.append(WeightLayer(f"{name}_skip", "conv", 1, stride, channels, filters, size_out, source, None))
-            size, channels, source = size_out, filters, f"{name}_out"
-        found.append(WeightLayer("dense", "dense", 1, 1, channels, self.classes, 1, source, None, self.edge_bits))
-        return tuple(found)
+        return tuple(node.layer for node in self.nodes if isinstance(node.layer, WeightLayer))
 
     def activation_layers(self) -> tuple[ActivationLayer, ...]:
         """Every activation quantizer, in the order of computation."""
-        size = self.image_size
-        shape = (size, size, self.stem_filters)
-        found = [
-            ActivationLayer("conv1_relu", False, shape, self.residual_bits),
-            ActivationLayer("s1_in", False, shape),
-        ]
-        for stack in self.stacks:
-            size = -(-size // stack.stride)
-            shape = (size, size, stack.filters)
-            found.append(ActivationLayer(f"{stack.name}_relu1", False, shape))
-            found.append(ActivationLayer(f"{stack.name}_res", True, shape, self.residual_bits))
-            if stack.projects:
-                found.append(ActivationLayer(f"{stack.name}_skip_res", True, shape, self.residual_bits))
-            found.append(ActivationLayer(f"{stack.name}_out", False, shape))
-        return tuple(found)
+        return tuple(node.layer for node in self.nodes if isinstance(node.layer, ActivationLayer))
 
     def adds(self) -> tuple[tuple[str, str, str], ...]:
-        """Every add as (its name, shortcut operand, branch operand); both share one step."""
-        return tuple(
-            (
-                f"{s.name}_add",
-                f"{s.name}_skip_res" if s.projects else "conv1_relu",
-                f"{s.name}_res",
-            )
-            for s in self.stacks
-        )
-
-    @property
-    def pool_size(self) -> int:
-        """Side of the last feature map, all of which the average pooling takes."""
-        return self.activation_layers()[-1].shape[0]
+        """Every add as (its name, left operand, right operand); both share one step."""
+        return tuple((node.name, *node.inputs) for node in self.nodes if node.kind == "add")
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates for one image."""
+        """Multiply-accumulates for one sample."""
         return sum(layer.macs for layer in self.weight_layers())
 
     @property
@@ -201,19 +150,19 @@ class ModelSpec:
         return sum(layer.weights for layer in self.weight_layers())
 
     def build_float(self):
-        """The float network: a `tf_keras` model from pixel / 256 to logits."""
-        from keras_models.resnet import build_float
+        """The float network: a `tf_keras` model from real samples (pixel / 256) to logits or a reconstruction."""
+        from keras_models.build import build_float
 
         return build_float(self)
 
     def build_quantized(self, bits: BitsSpec, ranges: Ranges | None = None, quantizer: str = "uniform"):
-        """The quantized network: a `tf_keras` model from pixel / 256 to logits.
+        """The quantized network: a `tf_keras` model that takes and gives what the float network does.
 
         Args:
             bits: width of every weight layer and activation quantizer.
             ranges: the power-of-two step of each; `Ranges.default` where it is not given.
             quantizer: a name of `flow.quantizers.SYSTEMS`.
         """
-        from keras_models.resnet import build_quantized
+        from keras_models.build import build_quantized
 
         return build_quantized(self, bits, ranges, quantizer)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import cocotb
 import numpy as np
-from cocotb.triggers import ReadOnly, RisingEdge
 from component import PARAMETERS, Bench, Case, integers, reset_midway, rng, stalled, steady
+from memories import Memories
 from streams import beats
 
 from flow.golden import functions
@@ -14,24 +14,6 @@ from flow.rtl import memory
 P = PARAMETERS
 FOLD = (P["MW"] // P["SIMD"]) * (P["MH"] // P["PE"])
 VECTORS = 5 + 120 // FOLD
-
-
-class Memories:
-    """Weights and biases, which answer one cycle after their address, when enabled."""
-
-    def __init__(self, weights: str, bias: str) -> None:
-        self.weights, self.bias = ([int(line, 16) for line in text.split()] for text in (weights, bias))
-
-    async def run(self, dut) -> None:
-        while True:
-            await ReadOnly()
-            enable = int(dut.memory_enable.value) if dut.memory_enable.value.is_resolvable else 0
-            weight_addr, bias_addr = dut.weight_addr.value.to_unsigned(), dut.bias_addr.value.to_unsigned()
-            await RisingEdge(dut.clk)
-            if enable:
-                # an address that is not in use may be out of range
-                dut.weight_data.value = self.weights[weight_addr % len(self.weights)]
-                dut.bias_data.value = self.bias[bias_addr % len(self.bias)]
 
 
 def bench(dut) -> Bench:

@@ -1,4 +1,4 @@
-"""window: strides, kernels, paddings on every side; never waits for the next frame."""
+"""window: strides, kernels, paddings on every side, pixels in one beat or several; never waits for the next frame."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from flow.golden import functions
 P = PARAMETERS
 FRAMES = 3
 PAD = tuple(P[f"PAD_{side}"] for side in ("TOP", "LEFT", "BOTTOM", "RIGHT"))
+GROUPS = P["CHANNELS"] // P["LANES"]
 
 
 def bench(dut) -> Bench:
     image = integers(rng(), (FRAMES, P["HEIGHT"], P["WIDTH"], P["CHANNELS"]), P["IN_WIDTH"], False)
     windows = functions.window(image, (P["KERNEL_H"], P["KERNEL_W"]), (P["STRIDE_H"], P["STRIDE_W"]), PAD)
-    return Bench(dut, Case({"s_axis": beats(image, P["IN_WIDTH"])}, {"m_axis": beats(windows, P["IN_WIDTH"])}, FRAMES))
+    groups = windows.reshape(-1, P["KERNEL_H"] * P["KERNEL_W"], GROUPS, P["LANES"]).swapaxes(1, 2)
+    ins, outs = image.reshape(-1, P["LANES"]), groups.reshape(groups.shape[0] * GROUPS, -1)
+    return Bench(dut, Case({"s_axis": beats(ins, P["IN_WIDTH"])}, {"m_axis": beats(outs, P["IN_WIDTH"])}, FRAMES))
 
 
 def steps() -> int:
@@ -31,7 +34,7 @@ def steps() -> int:
 @cocotb.test()
 async def full_rate(dut):
     lead = (P["KERNEL_H"] - 1 - PAD[0]) * P["WIDTH"] + P["KERNEL_W"] - 1 - PAD[1]
-    await steady(bench(dut), interval=steps(), latency=lead + 2)
+    await steady(bench(dut), interval=steps() * GROUPS, latency=lead * GROUPS + 2)
 
 
 @cocotb.test()

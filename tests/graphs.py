@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from flow.ir import (
     Add,
+    Depthwise,
     Flatten,
     Fork,
     Graph,
@@ -39,6 +42,12 @@ class Builder:
 
     def conv(self, name: str, source: str, filters: int, kernel: int, stride: int, bits: int) -> str:
         """A convolution with TensorFlow's 'same' padding."""
+        if kernel > 1 or stride > 1:
+            source = self.window(f"{name}_window", source, kernel, stride)
+        return self.matvec(name, source, filters, bits)
+
+    def window(self, name: str, source: str, kernel: int, stride: int) -> str:
+        """A window with TensorFlow's 'same' padding."""
         kind = self.types[source]
         height, width, channels = kind.shape
         pads = []
@@ -48,17 +57,31 @@ class Builder:
         padding = (pads[0][0], pads[1][0], pads[0][1], pads[1][1])
         shape = (-(-height // stride), -(-width // stride))
         element = (kind.width_bits, kind.signed, kind.fraction_bits)
-        if kernel > 1 or stride > 1:
-            vector = TensorType((*shape, kernel * kernel * channels), *element)
-            source = self.put(Window(f"{name}_window", (source,), vector, (kernel, kernel), (stride, stride), padding))
-        return self.matvec(name, source, filters, bits)
+        vector = TensorType((*shape, kernel * kernel * channels), *element)
+        return self.put(Window(name, (source,), vector, (kernel, kernel), (stride, stride), padding))
+
+    def depthwise(self, name: str, source: str, kernel: int, stride: int, bits: int, multiplier: int = 1) -> str:
+        """Filters of one channel each, with TensorFlow's 'same' padding and biases."""
+        outputs = self.types[source].channels * multiplier
+        source = self.window(f"{name}_window", source, kernel, stride)
+        kind = self.types[source]
+        code = WeightCode.ODD if bits == 1 else WeightCode.TWOS
+        weights, biases = self._weights((outputs, kernel * kernel), bits), self.rng.integers(-20, 20, outputs)
+        wide = TensorType((*kind.shape[:-1], outputs), 62, True, kind.fraction_bits + bits - 1)
+        draft = Depthwise(name, (source,), wide, weights, biases, bits, code, multiplier)
+        exact = replace(wide, width_bits=signed_width(*draft.bounds(kind)))
+        return self.put(replace(draft, output=exact))
+
+    def _weights(self, shape: tuple[int, ...], bits: int) -> np.ndarray:
+        """Every code with the same probability."""
+        low, high = (WeightCode.ODD if bits == 1 else WeightCode.TWOS).bounds(bits)
+        step = 2 if bits == 1 else 1
+        return self.rng.integers(0, (high - low) // step + 1, shape) * step + low
 
     def matvec(self, name: str, source: str, outputs: int, bits: int, bias: bool = False) -> str:
         kind = self.types[source]
         code = WeightCode.ODD if bits == 1 else WeightCode.TWOS
-        low, high = code.bounds(bits)
-        step = 2 if bits == 1 else 1
-        weights = self.rng.integers(0, (high - low) // step + 1, (outputs, kind.channels)) * step + low
+        weights = self._weights((outputs, kind.channels), bits)
         biases = self.rng.integers(-100, 100, outputs) if bias else np.zeros(outputs, int)
         wide = TensorType((*kind.shape[:-1], outputs), 62, True, kind.fraction_bits + bits - 1)
         draft = Matvec(name, (source,), wide, weights, biases, bits, code)
@@ -132,6 +155,15 @@ def residual(
     b.put(Flatten("flatten", ("pool",), TensorType((pooled.channels,), pooled.width_bits, False, pooled.fraction_bits)))
     b.matvec("dense", "flatten", 10, 8, bias=True)
     return b.finish("dense")
+
+
+def mobile(bits: int = 4, stride: int = 1, multiplier: int = 1) -> Graph:
+    """Depthwise and 1x1 convolutions in turn, on 9x8 images of 12 channels."""
+    b = Builder("mobile", TensorType((9, 8, 12), 4, False, 4), 7)
+    last = b.threshold("d1_out", b.depthwise("d1", "image", 3, stride, bits, multiplier), 4, 60)
+    last = b.threshold("p1_out", b.matvec("p1", last, 8, bits), 3, 150)
+    last = b.threshold("d2_out", b.depthwise("d2", last, 3, 2, bits), 2, 60)
+    return b.finish(b.matvec("p2", last, 3, bits))
 
 
 def resnet8(bits: int = 4) -> Graph:

@@ -163,6 +163,45 @@ def scaled() -> keras.Model:
     return randomized(keras.Model(source, x, name="scaled"))
 
 
+def separable() -> keras.Model:
+    """Depthwise halves of every kind: strides, several filters a channel, 8 bits, biases, one channel; over time."""
+    eight = "quantized_bits(8,1,1,alpha=1)"
+    source = layers.Input((20, 2), name="series")
+    x = qkeras.QActivation("quantized_bits(5,1,alpha=1)", name="in")(source)
+    x = qkeras.QSeparableConv1D(
+        6, 4, strides=2, padding="same", depth_multiplier=3, depthwise_quantizer=networks.weights(2),
+        pointwise_quantizer=networks.weights(3), name="time",
+    )(x)  # fmt: skip
+    x = relu_codes("time_out")(x)
+    x = layers.Reshape((10, 6), name="same_shape")(x)
+    x = qkeras.QSeparableConv1D(
+        4, 3, padding="valid", depthwise_quantizer=eight, pointwise_quantizer="ternary(alpha=1)",
+        bias_quantizer="quantized_bits(5,1,alpha=1)", activation="quantized_relu(3,3)", name="wide",
+    )(x)  # fmt: skip
+    x = layers.Flatten(name="flat")(x)
+    x = qkeras.QDense(3, kernel_quantizer=networks.weights(3), use_bias=False, name="last")(x)
+    return randomized(keras.Model(source, x, name="separable"))
+
+
+def branches() -> keras.Model:
+    """Concatenated branches of other lengths, widths, signs and grids; three at once; vectors after Flatten."""
+    source = layers.Input((8, 6, 2), name="in")
+    x = networks.conv(6, name="stem", activation="quantized_relu(4,2)")(source)
+    a = networks.conv(4, kernel=1, name="a", activation="quantized_relu(3,2)")(x)
+    b = networks.conv(2, name="b1", activation="quantized_relu(4,2)")(x)
+    b = networks.conv(6, name="b2", activation="quantized_bits(5,3,alpha=1)")(b)
+    y = layers.Concatenate(name="two")([a, b])
+    c = qkeras.QDepthwiseConv2D(3, padding="same", depthwise_quantizer=networks.weights(3), name="c")(y)
+    c = relu_codes("c_out")(c)
+    y = layers.Concatenate(axis=3, name="three")([x, c, x])
+    y = networks.conv(4, kernel=2, strides=2, padding="valid", name="down", activation="quantized_relu(4,3)")(y)
+    left = layers.Flatten(name="left")(y)
+    right = layers.Flatten(name="right")(layers.MaxPooling2D(2, name="pool")(y))
+    z = layers.Concatenate(name="vectors")([left, right])
+    z = qkeras.QDense(4, kernel_quantizer=networks.weights(4), use_bias=False, name="last")(z)
+    return randomized(keras.Model(source, z, name="branches"))
+
+
 def keywords() -> keras.Model:
     """The keyword DS-CNN in small: depthwise and pointwise convolutions, an average over all positions."""
     four = networks.weights(4)
@@ -192,5 +231,5 @@ def keywords() -> keras.Model:
 
 NETWORKS = {
     "jets": jets, "autoencoder": autoencoder, "signs": signs, "lenet": lenet, "sequence": sequence, "scaled": scaled,
-    "keywords": keywords,
+    "keywords": keywords, "separable": separable, "branches": branches,
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import lzma
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flow.datasets import DATASETS, cifar10, digits, load
+from flow.datasets import DATASETS, cifar10, digits, jets, load
 from flow.errors import FlowError
 
 IMAGES = 4
@@ -154,7 +155,7 @@ def test_nothing_found_says_where_and_what_helps(nothing):
         load("cifar10")
     with pytest.raises(FlowError, match=r"was not found.*--dataset digits"):
         load("cifar10", nothing)
-    with pytest.raises(FlowError, match="no CIFAR-10 batches there"):
+    with pytest.raises(FlowError, match=r"CIFAR-10 is not there; .*the batches .*--dataset digits"):
         load("auto", nothing)
 
 
@@ -203,6 +204,12 @@ def test_digits_of_an_impossible_size():
         load("digits", image_shape=(30, 30, 3))
 
 
+def test_digits_with_a_border():
+    large, bordered = (load("digits", image_shape=(size, size, 1)).x_test for size in (24, 28))
+    assert (bordered[:, 2:26, 2:26] == large).all()
+    assert bordered.sum(dtype=np.int64) == large.sum(dtype=np.int64)
+
+
 def test_upscale_is_linear_interpolation():
     rng = np.random.default_rng(1)
     image = rng.integers(0, 256, (1, 8, 8)).astype(np.uint8)
@@ -212,3 +219,104 @@ def test_upscale_is_linear_interpolation():
     both = np.stack([np.interp(at, np.arange(8), column) for column in rows.T]).T
     assert np.abs(large[0] - both).max() <= 0.5
     assert (digits.upscale(np.full((1, 8, 8), 200, np.uint8), 4) == 200).all()
+
+
+# Generated data
+
+
+@pytest.mark.parametrize(("name", "shape"), [("jets", (16,)), ("sounds", (640,)), ("keywords", (49, 10, 1))])
+def test_generated_data_are_the_same_every_time_and_say_what_they_are(name, shape):
+    data, again = (load(f"generated-{name}", image_shape=shape) for _ in range(2))
+    assert data.x_train.shape[1:] == data.x_test.shape[1:] == shape and data.x_train.dtype == np.float32
+    assert (data.x_train == again.x_train).all() and (data.y_test == again.y_test).all()
+    assert "GENERATED data" in data.source and data.name == f"generated-{name}"
+    assert set(data.y_test) == set(range(len(data.class_names)))
+    assert abs(float(data.x_train.mean())) < 1e-3 and abs(float(data.x_train.std()) - 1) < 1e-2
+    assert set(data.y_train) == ({0} if name == "sounds" else set(data.y_test))
+
+
+# Jets
+
+
+def jet_table(count: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.normal(5, 3, (count, 16)).astype(np.float32), np.arange(count) % 5
+
+
+def as_text(x: np.ndarray, y: np.ndarray, header: str) -> str:
+    """Rows with the class first and the features in reverse order: names decide, not places."""
+    rows = [",".join([f"'{jets.CLASS_NAMES[k]}'", *map(repr, map(float, row[::-1]))]) for row, k in zip(x, y)]
+    return header + "\n".join(rows) + "\n"
+
+
+NAMES = ["class", *reversed(jets.FEATURES)]
+ARFF = "% a comment\n@RELATION jets\n\n" + "".join(
+    f"@ATTRIBUTE {name} {'{g,q,t,w,z}' if name == 'class' else 'REAL'}\n" for name in NAMES
+) + "\n@DATA\n"  # fmt: skip
+CSV = ",".join(f"j_{name}" if name != "class" else name for name in NAMES) + "\n"
+
+
+def write_jets(folder: Path, ending: str) -> tuple[np.ndarray, np.ndarray]:
+    x, y = jet_table()
+    path = folder / f"{jets.STEM}{ending}"
+    if ending == ".npz":
+        np.savez(path, x=x, y=np.array(jets.CLASS_NAMES)[y])
+    else:
+        text = as_text(x, y, ARFF if ".arff" in ending else CSV).encode()
+        path.write_bytes(gzip.compress(text) if ending.endswith(".gz") else text)
+    return x, y
+
+
+@pytest.mark.parametrize("ending", jets.ENDINGS)
+def test_jets_are_read_in_every_format(nothing, ending):
+    x, y = write_jets(nothing, ending)
+    data = load("auto", nothing, (16,))
+    assert data.name == "jets" and str(nothing) in data.source
+    assert (data.y_test == y[4::5]).all() and len(data.y_train) == 48
+    train = np.delete(x, np.s_[4::5], axis=0).astype(np.float64)
+    np.testing.assert_allclose(data.x_test, (x[4::5] - train.mean(axis=0)) / train.std(axis=0), rtol=1e-4, atol=1e-5)
+    assert load("jets", nothing, (16,)).class_names == ("g", "q", "t", "w", "z")
+
+
+def test_without_jets_there_is_generated_data_and_it_says_so(nothing):
+    data = load("auto", image_shape=(16,))
+    assert data.name == "generated-jets"
+    assert "jet data was not found in" in data.source and "GENERATED data, no jets" in data.source
+    with pytest.raises(FlowError, match=r"not found in .*--dataset generated-jets"):
+        load("jets", image_shape=(16,))
+    with pytest.raises(FlowError, match=r"is not there; .*hls4ml_lhc_jets_hlf.*or --dataset generated-jets"):
+        load("auto", nothing, (16,))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("multiplicity", "number"), "column multiplicity is missing"),
+        (lambda text: text.replace("'w'", "'h'"), "class is h; the classes are g, q, t, w, z"),
+        (lambda text: text[:-30], "not the jets, or cut short"),
+        (lambda text: text.replace("@DATA", "@DTA"), "there is no @DATA"),
+        (lambda text: text[: text.index("'q'")], "jets of 1 classes, not of 5"),
+        (lambda text: text.replace("'q',", "'q',nan,0*", 1).replace("0*", ""), "not the jets|not a finite number"),
+    ],
+)
+def test_a_file_that_is_not_the_jets_is_refused(nothing, change, message):
+    (nothing / f"{jets.STEM}.arff").write_text(change(as_text(*jet_table(), ARFF)))
+    with pytest.raises(FlowError, match=message) as caught:
+        load("jets", nothing, (16,))
+    assert str(nothing) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.zeros((10, 15)), "y": np.arange(10) % 5}, r"shape \(10, 15\)"),
+        ({"x": np.zeros((10, 16)), "y": np.arange(10)}, "class is 5"),
+        ({"x": np.full((10, 16), np.inf), "y": np.arange(10) % 5}, "not a finite number"),
+        ({"x": np.ones((10, 16)), "y": np.arange(10) % 5}, "zlogz is the same for all jets"),
+        ({"features": np.ones((10, 16))}, "not the jets"),
+    ],
+)
+def test_arrays_that_are_not_the_jets_are_refused(nothing, arrays, message):
+    np.savez(nothing / f"{jets.STEM}.npz", **arrays)
+    with pytest.raises(FlowError, match=message):
+        load("jets", nothing, (16,))

@@ -85,6 +85,9 @@ def test_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         (batches / name).touch()
     assert found("cifar10", batches).ok
     assert found("digits").ok
+    assert "hls4ml_lhc_jets_hlf" in found("jets").remedy and not found("jets").required
+    (batches / "hls4ml_lhc_jets_hlf.csv").touch()
+    assert found("jets", batches).ok
 
 
 def test_a_cache_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -100,7 +103,7 @@ def test_models_lists_everything(capsys: pytest.CaptureFixture[str]):
     text = capsys.readouterr().out
     assert re.search(r"(?m)^ resnet8 +77,360 +12,501,632 ", text)
     assert re.search(r"(?m)^ pynq-z2 +xc7z020clg400-1 +53,200 +106,400 +220 +140 +100", text)
-    for name in ("tiny", "kv260", "auto", "cifar10", "digits"):
+    for name in ("tiny", "jets", "dscnn", "kv260", "auto", "cifar10", "generated-sounds"):
         assert re.search(rf"(?m)^ {name} ", text), name
 
 

@@ -84,6 +84,38 @@ def test_power_of_two_rescale_rounds_half_to_even(grid: Grid, fraction_bits: int
     np.testing.assert_array_equal(have, trained_codes(chain, grid, integers))
 
 
+def test_the_first_of_equal_logits_wins():
+    source = keras.layers.Input((3,), name="in")
+    codes = qkeras.QActivation("quantized_bits(4,3,alpha=1)", name="codes")(source)
+    dense = qkeras.QDense(4, kernel_quantizer=networks.weights(4, 0), use_bias=False, name="last")
+    model = keras.Model(source, dense(codes))
+    dense.set_weights([np.array([[1.0, 2, 2, 0], [0, 1, 1, 1], [-3, 0, 0, 0]])])
+    twin = fold_network(model, argmax=True)
+    assert twin.gives_labels and twin.output_fraction_bits == 0
+    inputs = np.array([[1, 0, 0], [0, 0, 0], [-1, 0, 0], [-1, 3, 1], [0, 0, -2]])
+    assert twin_outputs(twin, inputs)[:, 0].tolist() == [1, 0, 3, 3, 0]
+    assert compare_trained_deployed(model, twin, inputs).labels == 0
+
+
+def test_a_label_needs_a_vector_of_logits():
+    with pytest.raises(FlowError, match=r"--output argmax: last gives logits of shape \(1,\)"):
+        fold_network(keras.Sequential([
+            keras.layers.Input((3,)), qkeras.QActivation("quantized_bits(4,3,alpha=1)", name="codes"),
+            qkeras.QDense(1, kernel_quantizer=networks.weights(4), use_bias=False, name="last"),
+        ]), argmax=True)  # fmt: skip
+
+
+def test_concatenation_along_another_axis_and_of_what_is_not_quantized_is_refused():
+    source = keras.layers.Input((4, 4, 2), name="in")
+    a, b = (qkeras.QActivation("quantized_bits(4,1,alpha=1)", name=f"{name}_codes")(source) for name in "ab")
+    rows = keras.layers.Concatenate(axis=1, name="rows")([a, b])
+    with pytest.raises(FlowError, match="rows: concatenates axis 1"):
+        fold_network(keras.Model(source, networks.conv(2, name="c")(rows)))
+    scaled = keras.layers.BatchNormalization(name="bn")(networks.conv(2, name="c2")(a))
+    with pytest.raises(FlowError, match="raw reads bn, which no quantizer follows"):
+        fold_network(keras.Model(source, keras.layers.Concatenate(name="raw")([scaled, b])))
+
+
 def test_ties_take_the_even_code():
     # a / 2 for a = 1, 3, 5, 7 is halfway between two codes
     steps = find_steps(Chain(1), Grid(3, 0, False, 0, 7), np.zeros(1, int), np.full(1, 15))

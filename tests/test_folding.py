@@ -8,13 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flow.errors import FlowError
+from flow import golden
 from flow.folding import Amount, estimate, file, solve
 from flow.folding.fold import bus_lanes
 from flow.folding.schedule import arrivals, fifo_depths
 from flow.folding.solve import candidates, for_cycles
 from flow.folding.steps import backlog, completions, frame_cycles
-from flow.ir import Matvec, TensorType
-from graphs import Builder, residual, resnet8
+from flow.ir import Depthwise, Matvec, TensorType
+from flow.rtl import write
+from flow.simulate.fast import Simulator
+from graphs import Builder, mobile, residual, resnet8
 
 LOTS = Amount(1e9, 1e9, 1e9, 1e9)
 
@@ -121,6 +124,48 @@ def test_only_the_shorter_branch_is_stored():
     beats = 16 // for_cycles(graph, 8192).folds["s1_add"].lanes
     # two rows and two pixels of 32 are the least that two 3x3 windows hold back
     assert depths["conv1_relu_fork", "s1_add"] >= (2 * 33) * beats
+
+
+@given(st.integers(90, 9_000), st.integers(1, 3))
+@settings(max_examples=25, deadline=None)
+def test_a_depthwise_takes_whole_channels_and_keeps_the_target(cycles, multiplier):
+    graph = mobile(multiplier=multiplier)
+    folding = for_cycles(graph, cycles)
+    folding.check(graph)
+    assert folding.interval(graph) <= cycles
+    for node in graph.nodes:
+        if isinstance(node, Depthwise):
+            assert folding.folds[node.name].pe % node.multiplier == 0
+
+
+def test_foldings_that_split_a_channel_or_its_streams_are_refused(tmp_path):
+    graph = mobile(multiplier=2)
+    folding = for_cycles(graph, 1500)
+    with pytest.raises(FlowError, match="layer 'd1': pe 3 is not a multiple of 2"):
+        folding.with_fold("d1", lanes=3).check(graph)
+    with pytest.raises(FlowError, match="layer 'd1': simd 2 does not divide 9"):
+        folding.with_fold("d1", simd=2).check(graph)
+    b = Builder("odd", TensorType((4, 4, 6), 4, False), 3)
+    last = b.depthwise("d", b.threshold("t", "image", 2, 9), 3, 1, 4)
+    odd = b.finish(b.threshold("u", last, 2, 9))
+    with pytest.raises(FlowError, match="layer 'd_window' takes 3 elements a beat and 't' gives 2: one must divide"):
+        for_cycles(odd, 300).with_fold("t", lanes=2).with_fold("d", lanes=3).with_fold("u", lanes=3).check(odd)
+    file.save(graph, folding, tmp_path / "f.yaml")
+    assert file.load(graph, tmp_path / "f.yaml") == folding
+    assert "12 channels of 2 filters" in (tmp_path / "f.yaml").read_text()
+
+
+@pytest.mark.parametrize(("stride", "multiplier", "cycles"), [(1, 1, 1500), (2, 2, 400), (1, 3, 2600)])
+def test_depthwise_frames_come_as_the_folding_says(tmp_path, stride, multiplier, cycles):
+    """Back to back through the RTL: every integer, and hardly longer than the slowest layer takes."""
+    graph = mobile(stride=stride, multiplier=multiplier)
+    folding = for_cycles(graph, cycles)
+    images = np.random.default_rng(0).integers(0, 16, (12, 9, 8, 12))
+    simulator = Simulator(graph, folding, write(graph, folding, tmp_path / "rtl"), tmp_path, workers=1)
+    found = simulator.run(images)
+    np.testing.assert_array_equal(found.outputs, golden.run(graph, images))
+    # rows of positions and gaps between them do not always fill each other on an image this small
+    assert folding.interval(graph) <= found.interval_cycles <= 1.1 * folding.interval(graph)
 
 
 @given(st.integers(1, 40))

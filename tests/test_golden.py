@@ -66,6 +66,16 @@ def test_matvec_is_exact_beyond_float64(seed):
         assert f.matvec(x, weights, bias).tolist() == exact
 
 
+@given(SEEDS, st.integers(1, 3))
+def test_depthwise_sums_the_taps_of_one_channel(seed, multiplier):
+    rng = np.random.default_rng(seed)
+    x, weights = rng.integers(-9, 9, (3, 4, 5)), rng.integers(-8, 8, (5 * multiplier, 4))
+    bias = rng.integers(-99, 99, 5 * multiplier)
+    y = f.depthwise(x.reshape(3, -1), weights, bias, multiplier)
+    for n in range(5 * multiplier):
+        np.testing.assert_array_equal(y[:, n], x[:, :, n // multiplier] @ weights[n] + bias[n])
+
+
 def test_pools_take_whole_windows_only():
     x = np.arange(2 * 5 * 4).reshape(2, 5, 4, 1)
     assert f.max_pool(x, (2, 2))[0, :, :, 0].tolist() == [[5, 7], [13, 15]]

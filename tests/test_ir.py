@@ -10,6 +10,7 @@ import pytest
 from flow.errors import FlowError
 from flow.ir import (
     Add,
+    Depthwise,
     Graph,
     Input,
     Matvec,
@@ -23,7 +24,7 @@ from flow.ir import (
     save,
     signed_width,
 )
-from graphs import residual
+from graphs import mobile, residual
 
 VECTOR = TensorType((4,), 4, False)
 WIDE = TensorType((2,), 12, True)
@@ -71,6 +72,21 @@ def test_partial_sums_count_for_the_accumulator():
     assert node.bounds(VECTOR) == (-120, 105)
 
 
+def test_a_depthwise_and_its_window_belong_together():
+    with pytest.raises(ValueError, match="d: a Depthwise reads a Window"):
+        node = Depthwise("d", ("x",), WIDE, np.ones((2, 2), int), np.zeros(2, int), 4)
+        _graph(node, Output("y", ("d",), node.output))
+    graph = mobile(multiplier=2)
+    with pytest.raises(ValueError, match="d1: multiplier 5 does not divide MH 24"):
+        Graph("g", tuple(replace(n, multiplier=5) if n.name == "d1" else n for n in graph.nodes))
+    with pytest.raises(ValueError, match="d1: input has 108 elements, MW 9 taps of 24 channels are 216"):
+        Graph("g", tuple(replace(n, multiplier=1) if n.name == "d1" else n for n in graph.nodes))
+    image = Input("x", (), TensorType((2, 2, 1), 4, False))
+    window = Window("w", ("x",), TensorType((2, 2, 1), 4, False), (1, 1))
+    with pytest.raises(ValueError, match="w: a Window is read by a Matvec or a Depthwise"):
+        Graph("g", (image, window, Output("y", ("w",), window.output)))
+
+
 def test_only_a_fork_is_read_twice():
     add = Add("a", ("x", "x"), TensorType((4,), 6, True))
     with pytest.raises(ValueError, match="x: read 2 times"):
@@ -101,8 +117,9 @@ def test_types_follow_from_their_inputs(node, message):
         _graph(node, Output("y", ("t",), node.output))
 
 
-def test_a_graph_comes_back_from_disk(tmp_path):
-    graph = residual(bits=(1, 2, 3, 8))
+@pytest.mark.parametrize("name", ["residual", "mobile"])
+def test_a_graph_comes_back_from_disk(tmp_path, name):
+    graph = {"residual": residual(bits=(1, 2, 3, 8)), "mobile": mobile(multiplier=2)}[name]
     save(graph, tmp_path / "g.npz")
     back = load(tmp_path / "g.npz")
     assert [(n.kind, n.name, n.inputs, n.output) for n in back.nodes] == [

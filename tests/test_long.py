@@ -39,10 +39,29 @@ def test_every_test_image_through_c_simulation_and_rtl(tmp_path):
     assert report["accuracy"]["rtl"] == report["accuracy"]["deployed"] >= 0.86
 
 
+@pytest.mark.parametrize(
+    ("model", "board", "max_cycles"),
+    [
+        ("jets", "pynq-z2", 16),
+        ("lenet", "pynq-z2", 16_384),
+        ("autoencoder", "pynq-z2", 16_384),
+        ("dscnn", "pynq-z2", 65_536),
+    ],
+)
+def test_a_model_of_its_own_size(model, board, max_cycles, tmp_path):
+    """Trained on digits or generated data."""
+    config = BuildConfig(model=model, board=board, max_cycles=max_cycles, images=100, route=False)
+    exact = reported(config, tmp_path / "run")["exact"]
+    assert exact["golden_vs_keras"] == exact["golden_vs_csim"] == exact["golden_vs_rtl"] == 0
+
+
 def test_resnet8_of_mixed_widths_on_the_digits(tmp_path):
     """Every width from 1 to 8 somewhere among weights and activations."""
     bits = BitsSpec.uniform(MODELS["resnet8"], 4).model_dump()
-    for group, widths in (("weights", (8, 1, 2, 3, 5, 6, 7, 4, 2, 8)), ("activations", (8, 5, 1, 8, 3, 2, 6, 7, 4, 3, 8, 8, 4))):
+    for group, widths in (
+        ("weights", (8, 1, 2, 3, 5, 6, 7, 4, 2, 8)),
+        ("activations", (8, 5, 1, 8, 3, 2, 6, 7, 4, 3, 8, 8, 4)),
+    ):
         bits[group] = dict(zip(bits[group], widths, strict=True))
     (tmp_path / "bits.yaml").write_text(yaml.safe_dump(bits))
     config = BuildConfig(bits=str(tmp_path / "bits.yaml"), dataset="digits", epochs=2, max_cycles=70_000, route=False)

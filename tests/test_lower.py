@@ -95,9 +95,10 @@ def test_stride_two_pads_below_and_right():
 
 
 def test_identity_shortcut_forks_twice():
-    from keras_models import MODELS, ModelSpec, Stack
+    from keras_models import MODELS
+    from keras_models.residual import Stack, residual
 
-    spec = ModelSpec("twice", "", 8, 3, 4, (Stack("s1", 4), Stack("s2", 6, stride=2)))
+    spec = residual("twice", "", 8, 3, 4, (Stack("s1", 4), Stack("s2", 6, stride=2)))
     assert spec.name not in MODELS
     twin = fold_network(networks.randomize(spec.build_quantized(BitsSpec.uniform(spec, 3))))
     graph = hls.convert(twin)

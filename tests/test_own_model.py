@@ -47,11 +47,25 @@ def test_every_engine_agrees_and_the_report_says_on_what(saved, tmp_path):
     assert report["bits"]["weights"] == {"fc1": 6, "fc2": 6, "fc3": 6, "output_2": 6}
 
 
+def test_the_hardware_gives_labels_where_they_are_asked_for(saved, tmp_path):
+    config = BuildConfig(
+        model=str(saved / "My jets.h5"), samples=saved / "jets.npz", images=40, max_cycles=256, bench_frames=2,
+        route=False, output="argmax",
+    )  # fmt: skip
+    found = build(config, tmp_path, quiet(), last="simulate").stages
+    values = {name: stage.result.values for name, stage in found.items()}
+    assert [values[name]["differing"] for name in ("convert", "csim", "simulate")] == [0, 0, 0]
+    assert values["simulate"]["accuracy"] > 0.9
+    labels = np.load(stage_folder(tmp_path, "convert") / "golden.npy")
+    assert labels.shape == (120, 1) and len(np.unique(labels)) > 1
+    assert np.mean(labels[:, 0] == np.load(saved / "jets.npz")["y"]) == values["fold"]["accuracy_deployed"]
+
+
 def test_without_samples_inputs_are_random_and_nothing_is_right_or_wrong(saved, tmp_path):
     config = BuildConfig(model=str(saved / "My jets.h5"), images=30, route=False)
     found = build(config, tmp_path, quiet(), last="convert").stages
     assert found["train"].result.values["source"] == "random inputs, seed 0"
-    assert found["fold"].result.values["accuracy_deployed"] is None
+    assert found["fold"].result.values["scores_deployed"] == {}
     assert found["convert"].result.values == {"images": 30, "differing": 0}
 
 

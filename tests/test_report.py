@@ -139,6 +139,11 @@ def test_a_file_that_is_no_report_is_named(tmp_path: Path):
         load(path)
 
 
+def test_the_report_says_what_the_hardware_gives():
+    assert ("output", "logits") in summary_rows(check(PLAIN))
+    assert ("output", "argmax: the index of the largest logit") in summary_rows(check({**PLAIN, "output": "argmax"}))
+
+
 def test_the_closing_table_shows_the_verdict():
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(closing_table(check(PLAIN)))

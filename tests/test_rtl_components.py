@@ -28,6 +28,13 @@ ADDS = sets(
     (3, 4, 0, 6, 1, 8),
     (2, 9, 1, 3, 0, 12),
 )
+CONCATS = sets(
+    "A_CHANNELS B_CHANNELS LANES A_WIDTH A_SIGNED B_WIDTH B_SIGNED OUT_WIDTH",
+    (6, 4, 2, 4, 0, 4, 0, 4),
+    (3, 3, 3, 4, 1, 6, 0, 7),
+    (1, 5, 1, 5, 0, 3, 1, 8),
+    (4, 8, 4, 4, 1, 5, 1, 5),
+)
 POOLS = "LANES CHANNELS HEIGHT WIDTH KERNEL_H KERNEL_W IN_WIDTH IN_SIGNED OUT_WIDTH"
 MAX_POOLS = sets(
     POOLS,
@@ -44,17 +51,21 @@ SUM_POOLS = sets(
     (1, 5, 3, 3, 1, 1, 4, 0, 4),
 )
 WINDOWS = sets(
-    "IN_WIDTH CHANNELS HEIGHT WIDTH KERNEL_H KERNEL_W STRIDE_H STRIDE_W PAD_TOP PAD_LEFT PAD_BOTTOM PAD_RIGHT",
-    (4, 3, 6, 5, 3, 3, 1, 1, 1, 1, 1, 1),  # 'same'
-    (4, 2, 6, 6, 3, 3, 2, 2, 0, 0, 1, 1),  # 'same' with stride 2 on an even image
-    (8, 1, 5, 7, 3, 3, 2, 2, 1, 1, 1, 1),  # and on an odd one
-    (1, 5, 6, 5, 3, 3, 1, 1, 0, 0, 0, 0),  # 'valid'
-    (3, 4, 6, 6, 1, 1, 2, 2, 0, 0, 0, 0),  # the skip connection
-    (4, 3, 4, 3, 1, 1, 1, 1, 0, 0, 0, 0),
-    (5, 1, 8, 7, 5, 5, 1, 1, 2, 2, 2, 2),
-    (2, 2, 7, 9, 5, 3, 3, 2, 2, 0, 1, 1),
-    (4, 1, 3, 2, 5, 3, 1, 1, 2, 1, 2, 1),  # a kernel higher than the image
-    (4, 2, 1, 9, 1, 3, 1, 1, 0, 1, 0, 1),  # one row
+    "IN_WIDTH CHANNELS LANES HEIGHT WIDTH KERNEL_H KERNEL_W STRIDE_H STRIDE_W PAD_TOP PAD_LEFT PAD_BOTTOM PAD_RIGHT",
+    (4, 3, 3, 6, 5, 3, 3, 1, 1, 1, 1, 1, 1),  # 'same'
+    (4, 2, 2, 6, 6, 3, 3, 2, 2, 0, 0, 1, 1),  # 'same' with stride 2 on an even image
+    (8, 1, 1, 5, 7, 3, 3, 2, 2, 1, 1, 1, 1),  # and on an odd one
+    (1, 5, 5, 6, 5, 3, 3, 1, 1, 0, 0, 0, 0),  # 'valid'
+    (3, 4, 4, 6, 6, 1, 1, 2, 2, 0, 0, 0, 0),  # the skip connection
+    (4, 3, 3, 4, 3, 1, 1, 1, 1, 0, 0, 0, 0),
+    (5, 1, 1, 8, 7, 5, 5, 1, 1, 2, 2, 2, 2),
+    (2, 2, 2, 7, 9, 5, 3, 3, 2, 2, 0, 1, 1),
+    (4, 1, 1, 3, 2, 5, 3, 1, 1, 2, 1, 2, 1),  # a kernel higher than the image
+    (4, 2, 2, 1, 9, 1, 3, 1, 1, 0, 1, 0, 1),  # one row
+    (4, 6, 2, 5, 6, 3, 3, 1, 1, 1, 1, 1, 1),  # a pixel in three beats
+    (3, 4, 1, 6, 5, 3, 2, 2, 2, 0, 0, 1, 1),
+    (4, 4, 2, 3, 3, 2, 1, 1, 1, 1, 0, 0, 0),  # no columns to remember
+    (2, 6, 3, 1, 9, 1, 3, 1, 2, 0, 1, 0, 1),
 )
 MATVECS = sets(
     "MW MH PE SIMD IN_WIDTH IN_SIGNED WEIGHT_WIDTH WEIGHT_ODD ACC_WIDTH",
@@ -75,6 +86,17 @@ MATVECS = sets(
     (20, 3, 1, 10, 4, 0, 12, 0, 26),
     (14, 2, 2, 7, 3, 0, 13, 1, 26),
     (8, 2, 2, 4, 8, 1, 16, 0, 30),
+)
+DEPTHWISES = sets(
+    "CHANNELS MULTIPLIER TAPS PE SIMD IN_WIDTH IN_SIGNED WEIGHT_WIDTH WEIGHT_ODD ACC_WIDTH",
+    (8, 1, 9, 2, 9, 4, 0, 4, 0, 14),
+    (6, 1, 9, 6, 9, 4, 0, 4, 0, 14),  # all channels at once
+    (5, 1, 9, 1, 3, 4, 1, 4, 0, 14),  # one channel, a row of the window at a time
+    (4, 3, 4, 6, 2, 3, 1, 3, 0, 12),  # three filters a channel
+    (3, 2, 25, 2, 25, 4, 0, 8, 0, 20),
+    (4, 1, 9, 2, 1, 8, 0, 5, 1, 20),
+    (6, 2, 3, 4, 3, 2, 0, 1, 1, 8),  # -1 and +1, along one row
+    (2, 1, 1, 1, 1, 5, 0, 2, 0, 10),  # 1x1
 )
 THRESHOLDS = sets(
     "CHANNELS LANES IN_WIDTH IN_SIGNED NUM_THRESHOLDS OUT_WIDTH OFFSET STYLE",
@@ -100,6 +122,9 @@ REQUANTIZES = sets(
 )
 INPUTS = sets("LANES WIDTH BEATS_PER_FRAME", (3, 8, 16), (2, 10, 7), (1, 1, 1))
 OUTPUTS = sets("LANES WIDTH SIGNED BEATS_PER_FRAME", (1, 20, 1, 10), (3, 8, 0, 4), (2, 5, 0, 1))
+ARGMAXES = sets(
+    "CHANNELS LANES IN_WIDTH IN_SIGNED OUT_WIDTH", (10, 1, 12, 1, 4), (10, 5, 6, 1, 5), (3, 3, 4, 0, 2), (2, 1, 3, 1, 1)
+)
 REGISTERS_AXI = sets("BUILD IN_BEATS OUT_BEATS RESET_CYCLES", (0x89ABCDEF, 1024, 10, 16), (1, 1, 70_000, 1))
 
 TABLE = {
@@ -108,12 +133,15 @@ TABLE = {
     ("width_converter", "test_streams"): CONVERTERS,
     ("stream_fork", "test_streams"): FORKS,
     ("add", "test_add"): ADDS,
+    ("concat", "test_concat"): CONCATS,
     ("max_pool", "test_pool"): MAX_POOLS,
     ("sum_pool", "test_pool"): SUM_POOLS,
     ("window", "test_window"): WINDOWS,
     ("matvec", "test_matvec"): MATVECS,
+    ("depthwise", "test_depthwise"): DEPTHWISES,
     ("threshold", "test_activation"): THRESHOLDS,
     ("requantize", "test_activation"): REQUANTIZES,
+    ("argmax", "test_argmax"): ARGMAXES,
     ("axis_input", "test_axis"): INPUTS,
     ("axis_output", "test_axis"): OUTPUTS,
     ("axi_lite_registers", "test_axi_lite_registers"): REGISTERS_AXI,
@@ -137,5 +165,8 @@ def test_component(component: str, bench: str, parameters: dict[str, int]) -> No
 
 
 def test_every_component_has_a_bench() -> None:
-    inner = {"dot_product", "negated_sum", "negated_tree", "pool", "threshold_parallel", "threshold_search", "rom"}
+    inner = {
+        "dot_product", "negated_sum", "negated_tree", "pair_sums", "pool", "rom", "threshold_parallel",
+        "threshold_search",
+    }  # fmt: skip
     assert {path.stem for path in rtl.VERILOG} - inner == {component for component, _ in TABLE}

@@ -22,15 +22,26 @@ EXTREMES: dict[str, list[dict[str, int]]] = {
     ],
     "stream_fork": [{"WIDTH": 1, "OUTPUTS": 1}, {"OUTPUTS": 8}],
     "add": [{"LANES": 1, "A_WIDTH": 1, "B_WIDTH": 1, "OUT_WIDTH": 3}],
+    "concat": [
+        dict.fromkeys(["A_CHANNELS", "B_CHANNELS", "LANES", "A_WIDTH", "B_WIDTH", "OUT_WIDTH"], 1),
+        {"A_CHANNELS": 512, "B_CHANNELS": 3, "LANES": 1, "OUT_WIDTH": 32},
+    ],
     "window": [
         dict.fromkeys(["IN_WIDTH", "CHANNELS", "HEIGHT", "WIDTH", "KERNEL_H", "KERNEL_W", "STRIDE_H", "STRIDE_W"], 1)
         | dict.fromkeys(["PAD_TOP", "PAD_LEFT", "PAD_BOTTOM", "PAD_RIGHT"], 0),
         {"IN_WIDTH": 8, "CHANNELS": 64, "HEIGHT": 224, "WIDTH": 224},
+        {"CHANNELS": 512, "LANES": 1, "HEIGHT": 1, "WIDTH": 7, "KERNEL_H": 1, "PAD_TOP": 0, "PAD_BOTTOM": 0},
     ],
     "matvec": [
         {"MW": 1, "MH": 1, "PE": 1, "SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 1, "WEIGHT_ODD": 1, "ACC_WIDTH": 3},
         {"MW": 128, "SIMD": 128, "PE": 1, "IN_WIDTH": 8, "IN_SIGNED": 1, "WEIGHT_WIDTH": 16, "ACC_WIDTH": 40},
     ],
+    "depthwise": [
+        dict.fromkeys(["CHANNELS", "MULTIPLIER", "TAPS", "PE", "SIMD", "IN_WIDTH", "WEIGHT_WIDTH", "WEIGHT_ODD"], 1)
+        | {"ACC_WIDTH": 3},
+        {"CHANNELS": 512, "PE": 2, "TAPS": 49, "SIMD": 49, "IN_WIDTH": 8, "WEIGHT_WIDTH": 8, "ACC_WIDTH": 24},
+    ],
+    "pair_sums": [{}, {"SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 1, "WEIGHT_ODD": 1}, {"SIMD": 127, "IN_SIGNED": 1}],
     "dot_product": [
         {},
         {"SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 1},
@@ -49,6 +60,7 @@ EXTREMES: dict[str, list[dict[str, int]]] = {
     "pool": [{}, {"OP": 1, "OUT_WIDTH": 6}],
     "max_pool": [dict.fromkeys(["LANES", "CHANNELS", "HEIGHT", "WIDTH", "KERNEL_H", "KERNEL_W", "IN_WIDTH", "OUT_WIDTH"], 1)],  # noqa: E501
     "sum_pool": [{"HEIGHT": 32, "WIDTH": 32, "KERNEL_H": 32, "KERNEL_W": 32, "OUT_WIDTH": 14}],
+    "argmax": [{"CHANNELS": 2, "IN_WIDTH": 1, "OUT_WIDTH": 1}, {"CHANNELS": 1000, "LANES": 8, "OUT_WIDTH": 10}],
     "axis_input": [{"LANES": 1, "WIDTH": 1, "BEATS_PER_FRAME": 1}, {"WIDTH": 33}],
     "axis_output": [{"LANES": 1, "WIDTH": 1, "BEATS_PER_FRAME": 1}, {"WIDTH": 33, "SIGNED": 0}],
     "axi_lite_registers": [{"BUILD": 2**31, "RESET_CYCLES": 1}, {"IN_BEATS": 2**31 - 1, "RESET_CYCLES": 2**31 - 1}],
@@ -57,7 +69,14 @@ ILLEGAL: list[tuple[str, dict[str, int], str]] = [
     ("stream_fifo", {"DEPTH": 1}, "DEPTH"),
     ("width_converter", {"IN_LANES": 4, "OUT_LANES": 6}, "must divide the other"),
     ("add", {"OUT_WIDTH": 8}, "OUT_WIDTH"),
+    ("concat", {"LANES": 3}, "LANES (3) must divide A_CHANNELS (16)"),
+    ("concat", {"A_SIGNED": 1}, "OUT_WIDTH (4) must be at least 5"),
     ("window", {"PAD_TOP": 2}, "PAD_TOP"),
+    ("window", {"LANES": 3}, "LANES (3) must divide CHANNELS (16)"),
+    ("depthwise", {"MULTIPLIER": 3}, "MULTIPLIER (3) must divide PE (4)"),
+    ("depthwise", {"PE": 3}, "PE (3) must divide CHANNELS * MULTIPLIER (64)"),
+    ("depthwise", {"SIMD": 2}, "SIMD (2) must divide TAPS (9)"),
+    ("matvec", {"VECTORS": 3}, "VECTORS (3) must divide PE (16)"),
     ("matvec", {"SIMD": 10}, "SIMD (10) must divide MW (144)"),
     ("matvec", {"PE": 3}, "PE (3) must divide MH (16)"),
     ("matvec", {"WEIGHT_WIDTH": 17}, "WEIGHT_WIDTH"),
@@ -66,6 +85,8 @@ ILLEGAL: list[tuple[str, dict[str, int], str]] = [
     ("requantize", {"LANES": 3}, "LANES (3) must divide CHANNELS (16)"),
     ("max_pool", {"KERNEL_H": 9}, "KERNEL_H"),
     ("sum_pool", {"OUT_WIDTH": 5}, "OUT_WIDTH"),
+    ("argmax", {"LANES": 3}, "LANES (3) must divide CHANNELS (10)"),
+    ("argmax", {"CHANNELS": 17}, "OUT_WIDTH (4) must hold CHANNELS (17"),
     ("axis_input", {"BEATS_PER_FRAME": 0}, "BEATS_PER_FRAME"),
     ("axi_lite_registers", {"RESET_CYCLES": 0}, "RESET_CYCLES"),
 ]

@@ -136,8 +136,10 @@ def test_augmented_images_are_shifted_or_mirrored_ones(shift, flip, seed):
 
 
 def test_default_recipes_shift_digits_with_their_size():
-    assert default_config("digits", 32, True).shift == 2 and default_config("digits", 8, True).shift == 0
-    assert not default_config("digits", 32, False).flip and default_config("cifar10", 32, False).flip
+    shifts = {size: default_config("digits", (size, size, 3), True).shift for size in (8, 32)}
+    assert shifts == {8: 0, 32: 2}
+    flips = {name: default_config(name, (32, 32, 3), False).flip for name in ("digits", "cifar10")}
+    assert flips == {"digits": False, "cifar10": True}
 
 
 # Calibration

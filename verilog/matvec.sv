@@ -6,6 +6,8 @@
 //           2 * (sum of in * k) + (sum of in), and the second sum is made once for all rows.
 // Beats:    in: the whole vector, element 0 in the low bits; the sender holds it until its last use.
 //           out: beat nf carries the accumulators n = nf*PE + pe, pe in the low bits first.
+//           VECTORS > 0 (see depthwise): a beat brings VECTORS vectors and is for the next PE rows only, of which
+//           PE/VECTORS share a vector; element i of vector v at index i*VECTORS + v.
 // Weights:  come from a memory outside: word nf*(MW/SIMD) + sf, in it, by bit planes, bit p of
 //           weight[nf*PE + pe, sf*SIMD + i] at index (pe*WEIGHT_WIDTH + p)*SIMD + i. The memory answers weight_addr one cycle later, when memory_enable is high, and
 //           else holds; see rom. Biases likewise: word nf, bias[nf*PE + pe] at index pe.
@@ -22,11 +24,12 @@ module matvec #(
     parameter int unsigned IN_SIGNED    = 0,    // 1: elements are two's complement
     parameter int unsigned WEIGHT_WIDTH = 4,    // bits of a weight, 1 to 16
     parameter int unsigned WEIGHT_ODD   = 0,    // 1: code k means 2k + 1
-    parameter int unsigned ACC_WIDTH    = 16    // bits of an accumulator: enough for every result and partial sum
+    parameter int unsigned ACC_WIDTH    = 16,   // bits of an accumulator: enough for every result and partial sum
+    parameter int unsigned VECTORS      = 0     // 0: one vector for all rows; else vectors of a beat; divides PE
 ) (
     input  logic                                                        clk,
     input  logic                                                        rst,
-    input  logic [                                     MW*IN_WIDTH-1:0] s_axis_tdata,
+    input  logic [         (VECTORS > 0 ? VECTORS : 1)*MW*IN_WIDTH-1:0] s_axis_tdata,
     input  logic                                                        s_axis_tvalid,
     output logic                                                        s_axis_tready,
     output logic                                                        memory_enable,
@@ -44,6 +47,9 @@ module matvec #(
   if (PE < 1 || MH % PE != 0) begin : gen_check_pe
     $error("matvec: PE (%0d) must divide MH (%0d)", PE, MH);
   end
+  if (VECTORS > 0 && PE % (VECTORS > 0 ? VECTORS : 1) != 0) begin : gen_check_vectors
+    $error("matvec: VECTORS (%0d) must divide PE (%0d)", VECTORS, PE);
+  end
   if (SIMD > 128) begin : gen_check_simd_limit
     $error("matvec: SIMD (%0d) must be at most 128", SIMD);
   end
@@ -59,9 +65,13 @@ module matvec #(
   localparam int unsigned SF_WIDTH = SF > 1 ? $clog2(SF) : 1;
   localparam int unsigned NF_WIDTH = NF > 1 ? $clog2(NF) : 1;
   localparam int unsigned WORD_WIDTH = SF * NF > 1 ? $clog2(SF * NF) : 1;
+  localparam int unsigned EACH = VECTORS > 0 ? VECTORS : 1;  // vectors at a time
+  localparam int unsigned SLICE = EACH * SIMD * IN_WIDTH;  // one factor, or Yosys makes a multiplier of it
   localparam int unsigned PAIRS = (SIMD + 1) / 2;
   localparam int unsigned SUM_WIDTH = IN_WIDTH + 1;
   localparam int unsigned STRIDE = 2 ** $clog2(SUM_WIDTH);
+  localparam int unsigned KERNEL_WIDTH = IN_WIDTH + $clog2(SIMD) + WEIGHT_WIDTH;  // sum of in * k
+  localparam int unsigned TOTAL_WIDTH = KERNEL_WIDTH + 1;
   localparam int unsigned PRODUCT_WIDTH = IN_WIDTH + $clog2(SIMD) + WEIGHT_WIDTH + WEIGHT_ODD;
   // Cycles from an address to its product: select, pair sums, and the stages of dot_product.
   localparam int unsigned PLANE_STAGES = 2 + (SIMD > 6 ? 1 : 0) + (SIMD > 30 ? 1 : 0);
@@ -88,7 +98,7 @@ module matvec #(
   assign take          = s_axis_tvalid && advance;
   assign last_sf       = sf == SF_WIDTH'(SF - 1);
   assign last_nf       = nf == NF_WIDTH'(NF - 1);
-  assign s_axis_tready = advance && last_sf && last_nf;
+  assign s_axis_tready = advance && last_sf && (VECTORS > 0 || last_nf);
   assign bias_addr     = nf_pipe[(STAGES-2)*NF_WIDTH+:NF_WIDTH];
 
   always_ff @(posedge clk) begin
@@ -115,75 +125,42 @@ module matvec #(
     else if (advance) valid_pipe <= STAGES'({valid_pipe, s_axis_tvalid});
   end
 
-  // Stage 1: SIMD elements of the vector, beside the memory's read. Stage 2: their pair sums; the weights are
+  // Stage 1: SIMD elements of each vector, beside the memory's read. Stage 2: their pair sums; the weights are
   // taken into registers, since block RAM is slow to answer.
   logic [PE*SIMD*WEIGHT_WIDTH-1:0] weights;
-  logic [           SIMD*IN_WIDTH-1:0] selected;
-  logic [           SIMD*IN_WIDTH-1:0] activations;
-  logic [          4*PAIRS*STRIDE-1:0] choices;  // see dot_product
+  logic [ EACH*SIMD*IN_WIDTH-1:0] selected;
+  logic [EACH*4*PAIRS*STRIDE-1:0] choices;     // see dot_product
+  logic [   EACH*TOTAL_WIDTH-1:0] totals;      // with WEIGHT_ODD, the sum that all rows of a vector add
 
   always_ff @(posedge clk) begin
     if (advance) begin
-      selected    <= s_axis_tdata[sf*SIMD*IN_WIDTH+:SIMD*IN_WIDTH];
-      activations <= selected;
-      weights     <= weight_data;
+      selected <= s_axis_tdata[sf*SLICE+:SLICE];
+      weights  <= weight_data;
     end
   end
 
-  for (genvar j = 0; j < PAIRS; j++) begin : gen_pair
-    logic [SUM_WIDTH-1:0] a0, a1, sum;
-    assign a0 = {IN_SIGNED != 0 && activations[(2*j+1)*IN_WIDTH-1], activations[2*j*IN_WIDTH+:IN_WIDTH]};
-    if (2 * j + 1 < SIMD) begin : gen_two
-      logic [SUM_WIDTH-1:0] s0, s1;
-      assign s0 = {IN_SIGNED != 0 && selected[(2*j+1)*IN_WIDTH-1], selected[2*j*IN_WIDTH+:IN_WIDTH]};
-      assign s1 = {IN_SIGNED != 0 && selected[(2*j+2)*IN_WIDTH-1], selected[(2*j+1)*IN_WIDTH+:IN_WIDTH]};
-      assign a1 = {IN_SIGNED != 0 && activations[(2*j+2)*IN_WIDTH-1], activations[(2*j+1)*IN_WIDTH+:IN_WIDTH]};
-      always_ff @(posedge clk) if (advance) sum <= s0 + s1;
-    end else begin : gen_one
-      assign a1  = '0;
-      assign sum = a0;
+  for (genvar v = 0; v < EACH; v++) begin : gen_vector
+    logic [SIMD*IN_WIDTH-1:0] mine;  // of `selected`
+    for (genvar i = 0; i < SIMD; i++) begin : gen_mine
+      assign mine[i*IN_WIDTH+:IN_WIDTH] = selected[(i*EACH+v)*IN_WIDTH+:IN_WIDTH];
     end
-    assign choices[4*j*STRIDE+:4*STRIDE] = {STRIDE'(sum), STRIDE'(a1), STRIDE'(a0), STRIDE'(0)};
-  end
-
-  // With WEIGHT_ODD, what all rows add: the sum of the activations, as its half rounded down and its lowest bit.
-  localparam int unsigned KERNEL_WIDTH = IN_WIDTH + $clog2(SIMD) + WEIGHT_WIDTH;  // sum of in * k
-  logic signed [KERNEL_WIDTH-1:0] half;
-  logic                           rest;
-
-  if (WEIGHT_ODD != 0) begin : gen_sum
-    localparam int unsigned MINUS_WIDTH = IN_WIDTH + $clog2(SIMD) + 1;
-    logic signed [MINUS_WIDTH-1:0] minus_sum, minus;  // a row of weights -1
-    logic        [       SIMD-1:0] ones;
-    assign ones = '1;
-    dot_product #(
+    pair_sums #(
         .SIMD        (SIMD),
         .IN_WIDTH    (IN_WIDTH),
         .IN_SIGNED   (IN_SIGNED),
-        .WEIGHT_WIDTH(1)
-    ) u_sum (
+        .WEIGHT_WIDTH(WEIGHT_WIDTH),
+        .WEIGHT_ODD  (WEIGHT_ODD)
+    ) u_pair_sums (
         .clk    (clk),
         .enable (advance),
-        .choices(choices),
-        .weights(ones),
-        .product(minus_sum)
+        .values (mine),
+        .choices(choices[v*4*PAIRS*STRIDE+:4*PAIRS*STRIDE]),
+        .total  (totals[v*TOTAL_WIDTH+:TOTAL_WIDTH])
     );
-    if (MERGE_STAGES > 0) begin : gen_wait
-      logic [MERGE_STAGES*MINUS_WIDTH-1:0] late;  // the newest lowest
-      always_ff @(posedge clk) if (advance) late <= (MERGE_STAGES * MINUS_WIDTH)'({late, minus_sum});
-      assign minus = late[(MERGE_STAGES-1)*MINUS_WIDTH+:MINUS_WIDTH];
-    end else begin : gen_now
-      assign minus = minus_sum;
-    end
-    // -(minus / 2, rounded down) - minus[0] = ~(minus / 2) + ~minus[0]
-    assign half = KERNEL_WIDTH'($signed(~minus[MINUS_WIDTH-1:1])) + $signed({{KERNEL_WIDTH - 1{1'b0}}, ~minus[0]});
-    assign rest = minus[0];
-  end else begin : gen_no_sum
-    assign half = '0;
-    assign rest = 1'b0;
   end
 
   for (genvar pe = 0; pe < PE; pe++) begin : gen_pe
+    localparam int unsigned V = pe * EACH / PE;  // the vector of this row
     logic signed [PRODUCT_WIDTH-1:0] product;
     logic        [    ACC_WIDTH-1:0] accumulator;  // products of this output so far
     logic        [    ACC_WIDTH-1:0] sum;
@@ -196,15 +173,17 @@ module matvec #(
     ) u_row (
         .clk    (clk),
         .enable (advance),
-        .choices(choices),
+        .choices(choices[V*4*PAIRS*STRIDE+:4*PAIRS*STRIDE]),
         .weights(weights[pe*SIMD*WEIGHT_WIDTH+:SIMD*WEIGHT_WIDTH]),
         .product(kernel)
     );
     if (WEIGHT_ODD != 0) begin : gen_odd
-      always_ff @(posedge clk) if (advance) product <= {kernel + half, rest};
+      logic [TOTAL_WIDTH-1:0] total;
+      assign total = totals[V*TOTAL_WIDTH+:TOTAL_WIDTH];
+      always_ff @(posedge clk) if (advance) product <= {kernel + total[TOTAL_WIDTH-1:1], total[0]};
     end else begin : gen_even
       logic unused;
-      assign unused  = &{1'b0, half, rest};
+      assign unused  = &{1'b0, totals[V*TOTAL_WIDTH+:TOTAL_WIDTH]};
       assign product = kernel;
     end
     assign sum = accumulator + ACC_WIDTH'(product);

@@ -21,6 +21,7 @@ module threshold_parallel #(
     output logic [                 LANES*OUT_WIDTH-1:0] codes
 );
   localparam int unsigned ENTRY_WIDTH = VALUE_WIDTH + 1;
+  localparam int unsigned WORD = LANES * ENTRY_WIDTH;
   localparam int unsigned NODES = 2 ** BITS;
   localparam int unsigned PART = 16;  // comparisons counted in one stage
   localparam int unsigned PARTS = (NODES + PART - 1) / PART;
@@ -35,10 +36,10 @@ module threshold_parallel #(
   for (genvar h = 0; h < NODES; h++) begin : gen_read
     logic [GROUPS*LANES*ENTRY_WIDTH-1:0] choices;
     for (genvar g = 0; g < GROUPS; g++) begin : gen_group
-      assign choices[g*LANES*ENTRY_WIDTH+:LANES*ENTRY_WIDTH] = trees[g*NODES+h];
+      assign choices[g*WORD+:WORD] = trees[g*NODES+h];
     end
     always_ff @(posedge clk) begin
-      if (enable) nodes[h*LANES*ENTRY_WIDTH+:LANES*ENTRY_WIDTH] <= choices[group*LANES*ENTRY_WIDTH+:LANES*ENTRY_WIDTH];
+      if (enable) nodes[h*WORD+:WORD] <= choices[group*WORD+:WORD];
     end
   end
 

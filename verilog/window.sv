@@ -2,21 +2,22 @@
 //
 // Formula:  out[oy, ox][ky, kx, c] = in[oy*STRIDE_H - PAD_TOP + ky, ox*STRIDE_W - PAD_LEFT + kx, c],
 //           or 0 where that lies outside the image.
-// Beats:    in: one pixel with all its channels, rows first; frames follow back to back.
-//           out: one window, KERNEL_H*KERNEL_W*CHANNELS elements, index (ky*KERNEL_W + kx)*CHANNELS + c;
-//           output positions rows first.
-// Rate:     one pixel, and at most one window, per cycle. A frame takes STEPS cycles when nothing
-//           stalls: HEIGHT*WIDTH, and the steps that push the last windows out, which need no input.
-// Latency:  a window is at the output 2 cycles after its last pixel was taken.
-// Reset:    the next beat is the first pixel of a frame. The line memory keeps its content, which is
-//           masked.
+// Beats:    in: LANES channels of a pixel, which takes GROUPS = CHANNELS/LANES beats; pixels rows first; frames
+//           follow back to back.
+//           out: the window of these channels, KERNEL_H*KERNEL_W*LANES elements, lane l of tap (ky, kx) at index
+//           (ky*KERNEL_W + kx)*LANES + l; channel groups first, then output positions, rows first.
+// Rate:     one beat in, and at most one out, per cycle. A frame takes STEPS*GROUPS cycles when nothing
+//           stalls: HEIGHT*WIDTH steps, and those that push the last windows out, which need no input.
+// Latency:  a beat is at the output 2 cycles after its last pixel's beat was taken.
+// Reset:    the next beat is the first of a frame. The memories keep their content, which is masked.
 //
 // Every step shifts one pixel into KERNEL_H x KERNEL_W registers; the rows above it come from a line
-// memory. Padding takes no steps: where the window wraps round the image's edge, it is masked on its way
+// memory. Of a pixel in several beats, the columns before it come from a memory as well, a word a group. Padding takes no steps: where the window wraps round the image's edge, it is masked on its way
 // into the output register, which lets the shifting run ahead of the receiver.
 module window #(
     parameter int unsigned IN_WIDTH   = 4,   // bits of an element
     parameter int unsigned CHANNELS   = 16,  // elements of a pixel
+    parameter int unsigned LANES      = CHANNELS,  // elements of a beat; divides CHANNELS
     parameter int unsigned HEIGHT     = 8,   // rows of the image
     parameter int unsigned WIDTH      = 8,   // columns of the image
     parameter int unsigned KERNEL_H   = 3,   // rows of the window
@@ -30,16 +31,19 @@ module window #(
 ) (
     input  logic                                           clk,
     input  logic                                           rst,
-    input  logic [                  CHANNELS*IN_WIDTH-1:0] s_axis_tdata,
+    input  logic [                     LANES*IN_WIDTH-1:0] s_axis_tdata,
     input  logic                                           s_axis_tvalid,
     output logic                                           s_axis_tready,
-    output logic [KERNEL_H*KERNEL_W*CHANNELS*IN_WIDTH-1:0] m_axis_tdata,
+    output logic [   KERNEL_H*KERNEL_W*LANES*IN_WIDTH-1:0] m_axis_tdata,
     output logic                                           m_axis_tvalid,
     input  logic                                           m_axis_tready
 );
   if (IN_WIDTH < 1 || CHANNELS < 1 || HEIGHT < 1 || WIDTH < 1 || KERNEL_H < 1 || KERNEL_W < 1) begin : gen_check_size
     $error("window: IN_WIDTH (%0d), CHANNELS (%0d), HEIGHT (%0d), WIDTH (%0d), KERNEL_H (%0d) and KERNEL_W (%0d) must be at least 1",
            IN_WIDTH, CHANNELS, HEIGHT, WIDTH, KERNEL_H, KERNEL_W);
+  end
+  if (LANES < 1 || CHANNELS % LANES != 0) begin : gen_check_lanes
+    $error("window: LANES (%0d) must divide CHANNELS (%0d)", LANES, CHANNELS);
   end
   if (STRIDE_H < 1 || STRIDE_W < 1) begin : gen_check_stride
     $error("window: STRIDE_H (%0d) and STRIDE_W (%0d) must be at least 1", STRIDE_H, STRIDE_W);
@@ -52,7 +56,9 @@ module window #(
     $error("window: a KERNEL_H x KERNEL_W (%0d x %0d) window must fit the padded image", KERNEL_H, KERNEL_W);
   end
 
-  localparam int unsigned PIXEL = CHANNELS * IN_WIDTH;
+  localparam int unsigned PIXEL = LANES * IN_WIDTH;  // the part of a pixel that is in a beat
+  localparam int unsigned GROUPS = CHANNELS / LANES;
+  localparam int unsigned GROUP_WIDTH = GROUPS > 1 ? $clog2(GROUPS) : 1;
   localparam int unsigned ROW = KERNEL_W * PIXEL;
   localparam int unsigned OUT_H = (HEIGHT + PAD_TOP + PAD_BOTTOM - KERNEL_H) / STRIDE_H + 1;
   localparam int unsigned OUT_W = (WIDTH + PAD_LEFT + PAD_RIGHT - KERNEL_W) / STRIDE_W + 1;
@@ -78,7 +84,9 @@ module window #(
   logic [PHASE_Y_WIDTH-1:0] phase_y;
   logic                     leading;   // no window is complete yet
   logic                     flushing;  // all pixels are in
-  logic                     step;
+  logic [  GROUP_WIDTH-1:0] group;     // of the pixel's channels
+  logic                     last_group;
+  logic                     step;      // a beat's; those of a pixel make its step
   logic                     last_step;
   logic                     complete;  // this step completes a window that is wanted
   logic                     accept;    // the output register takes a window, or none is waiting
@@ -86,6 +94,7 @@ module window #(
 
   assign flushing      = step_count >= STEP_WIDTH'(PIXELS);
   assign leading       = step_count < STEP_WIDTH'(LEAD);
+  assign last_group    = GROUPS == 1 || group == GROUP_WIDTH'(GROUPS - 1);
   assign last_step     = step_count == STEP_WIDTH'(STEPS - 1);
   assign accept        = !waiting || !m_axis_tvalid || m_axis_tready;
   assign s_axis_tready = accept && !flushing;
@@ -94,19 +103,24 @@ module window #(
                          corner_y <= Y_WIDTH'(LAST_Y);
 
   always_ff @(posedge clk) begin
+    if (rst) group <= '0;
+    else if (step) group <= last_group ? '0 : group + 1'b1;
+  end
+
+  always_ff @(posedge clk) begin
     if (rst) begin
       step_count <= '0;
       corner_x   <= '0;
       corner_y   <= '0;
       phase_x    <= '0;
       phase_y    <= '0;
-    end else if (step && last_step) begin
+    end else if (step && last_group && last_step) begin
       step_count <= '0;
       corner_x   <= '0;
       corner_y   <= '0;
       phase_x    <= '0;
       phase_y    <= '0;
-    end else if (step) begin
+    end else if (step && last_group) begin
       step_count <= step_count + 1'b1;
       if (!leading) begin
         if (corner_x == X_WIDTH'(WIDTH - 1)) begin
@@ -126,8 +140,9 @@ module window #(
   logic [KERNEL_H*PIXEL-1:0] column;
 
   if (KERNEL_H > 1) begin : gen_lines
-    localparam int unsigned ADDR_WIDTH = WIDTH > 1 ? $clog2(WIDTH) : 1;
-    (* ram_style = "distributed" *) logic [(KERNEL_H-1)*PIXEL-1:0] lines[0:WIDTH-1];
+    localparam int unsigned LINE = WIDTH * GROUPS;
+    localparam int unsigned ADDR_WIDTH = LINE > 1 ? $clog2(LINE) : 1;
+    (* ram_style = "distributed" *) logic [(KERNEL_H-1)*PIXEL-1:0] lines[0:LINE-1];
     logic [ADDR_WIDTH-1:0] addr;
     assign column = {s_axis_tdata, lines[addr]};
     always_ff @(posedge clk) begin
@@ -135,7 +150,7 @@ module window #(
     end
     always_ff @(posedge clk) begin
       if (rst) addr <= '0;
-      else if (step) addr <= (last_step || addr == ADDR_WIDTH'(WIDTH - 1)) ? '0 : addr + 1'b1;
+      else if (step) addr <= ((last_step && last_group) || addr == ADDR_WIDTH'(LINE - 1)) ? '0 : addr + 1'b1;
     end
   end else begin : gen_no_lines
     assign column = s_axis_tdata;
@@ -158,16 +173,35 @@ module window #(
     end
   end
 
-  // One row of the window, kx = 0 in the low bits. Masking is a synchronous reset of the output register.
-  for (genvar ky = 0; ky < KERNEL_H; ky++) begin : gen_row
-    logic [ROW-1:0] taps;
+  // The window, row ky = 0 and kx = 0 in the low bits; and what stood in it one pixel ago, of the same channels.
+  logic [KERNEL_H*ROW-1:0] taps, shifted, previous;
+
+  if (GROUPS > 1 && KERNEL_W > 1) begin : gen_history
+    localparam int unsigned KEPT = ROW - PIXEL;  // of a row: all but the oldest tap
+    (* ram_style = "distributed" *) logic [KERNEL_H*KEPT-1:0] history[0:GROUPS-1];
+    logic [KERNEL_H*KEPT-1:0] read, written;
+    assign read = history[group];
+    for (genvar ky = 0; ky < KERNEL_H; ky++) begin : gen_row
+      assign previous[ky*ROW+:ROW]    = {read[ky*KEPT+:KEPT], PIXEL'(0)};
+      assign written[ky*KEPT+:KEPT] = shifted[ky*ROW+PIXEL+:KEPT];
+    end
     always_ff @(posedge clk) begin
-      if (step) taps <= ROW'({column[ky*PIXEL+:PIXEL], taps} >> PIXEL);
+      if (step) history[group] <= written;
+    end
+  end else begin : gen_no_history
+    assign previous = taps;
+  end
+
+  // Masking is a synchronous reset of the output register.
+  for (genvar ky = 0; ky < KERNEL_H; ky++) begin : gen_row
+    assign shifted[ky*ROW+:ROW] = ROW'({column[ky*PIXEL+:PIXEL], previous[ky*ROW+:ROW]} >> PIXEL);
+    always_ff @(posedge clk) begin
+      if (step) taps[ky*ROW+:ROW] <= shifted[ky*ROW+:ROW];
     end
     for (genvar kx = 0; kx < KERNEL_W; kx++) begin : gen_tap
       always_ff @(posedge clk) begin
         if (!m_axis_tvalid || m_axis_tready) begin
-          if (inside_y[ky] && inside_x[kx]) m_axis_tdata[ky*ROW+kx*PIXEL+:PIXEL] <= taps[kx*PIXEL+:PIXEL];
+          if (inside_y[ky] && inside_x[kx]) m_axis_tdata[ky*ROW+kx*PIXEL+:PIXEL] <= taps[ky*ROW+kx*PIXEL+:PIXEL];
           else m_axis_tdata[ky*ROW+kx*PIXEL+:PIXEL] <= '0;
         end
       end

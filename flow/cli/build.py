@@ -25,7 +25,7 @@ def build(
     samples: Annotated[
         Path | None, typer.Option(help="An .npz with x, and y for accuracy, to try a model file on. [random inputs]")
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="auto, cifar10 or digits. [auto]")] = None,
+    dataset: Annotated[str | None, typer.Option(help="A name of `flow models`, or auto. [auto]")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")] = None,
     board: Annotated[
         str | None, typer.Option(help="Board whose resources are the budget. [pynq-z2]", rich_help_panel=Rate)
@@ -45,6 +45,14 @@ def build(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of training and of the benches' stalls. [0]")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="A checkpoint of `flow train`.")] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            help="What the hardware sends back. logits: a number for each class, from which the host takes softmax, "
+            "the best few, or a margin. argmax: the index of the largest one alone, the first if several are equal: "
+            "a label that needs no host, and one beat a frame. [logits]"
+        ),
+    ] = None,
     folding: Annotated[
         Path | None, typer.Option(help="A folding.yaml to build with, edited or from another run.")
     ] = None,
@@ -77,7 +85,7 @@ def build(
     options = {
         "model": model, "bits": bits, "quantizer": quantizer, "samples": samples, "dataset": dataset, "data": data,
         "board": board, "target_fps": target_fps, "max_cycles": max_cycles, "images": images, "epochs": epochs,
-        "seed": seed, "checkpoint": checkpoint, "folding": folding,
+        "seed": seed, "checkpoint": checkpoint, "output": output, "folding": folding,
     }  # fmt: skip
     chosen = make_config(config, settings or [], options)
     check(chosen)

@@ -9,16 +9,14 @@ def models() -> None:
 
     from flow.boards import BOARDS
     from flow.cli.tables import plain_table
-    from flow.datasets import DATASETS
+    from flow.datasets import DATASETS, fitting
     from keras_models import MODELS
 
     console = Console()
-    table = plain_table("model", "weights", "MACs a frame", "what", right=(1, 2))
+    table = plain_table("model", "weights", "MACs a frame", "datasets", "what", right=(1, 2))
     for spec in MODELS.values():
-        layers = spec.weight_layers()
-        weights = sum(layer.weights for layer in layers)
-        macs = sum(layer.macs for layer in layers)
-        table.add_row(spec.name, f"{weights:,}", f"{macs:,}", spec.description)
+        datasets = ", ".join(fitting(spec.input_shape))
+        table.add_row(spec.name, f"{spec.weights:,}", f"{spec.macs:,}", datasets, spec.description)
     console.print(table)
 
     table = plain_table("board", "part", "LUT", "FF", "DSP", "BRAM36", "MHz", right=(2, 3, 4, 5, 6))
@@ -30,31 +28,29 @@ def models() -> None:
         if board.note:
             console.print(f"{board.name}: {board.note}.", highlight=False)
 
-    table = plain_table("dataset", "where")
+    table = plain_table("dataset", "samples", "where")
     for name in DATASETS:
-        table.add_row(name, _where(name))
+        table.add_row(name, *_dataset(name))
     console.print(table)
 
-    table = plain_table("checkpoint", "dataset", "accuracy", "test images", right=(2, 3))
+    table = plain_table("checkpoint", "dataset", "accuracy or other figure", "test samples", right=(2, 3))
     for row in _checkpoints():
         table.add_row(*row)
     console.print(table if table.row_count else "No checkpoint comes with this installation.")
 
 
-def _where(name: str) -> str:
-    """Where a dataset is, in a few words."""
-    from flow.datasets import cifar10
+def _dataset(name: str) -> tuple[str, str]:
+    """What samples a dataset has, and where it is."""
+    from flow.datasets import module_of
 
     if name == "auto":
-        return "cifar10 where it is on this machine, else digits"
-    if name == "digits":
-        return "comes with scikit-learn"
-    folder = cifar10.find(cifar10.places(None))
-    return str(folder) if folder else "not on this machine; a build downloads it"
+        return "what the model takes", "the first of the model's datasets that is on this machine"
+    module = module_of(name)
+    return module.SAMPLES, module.where()
 
 
 def _checkpoints() -> list[tuple[str, str, str, str]]:
-    """Name, dataset, accuracy and test images of each shipped checkpoint."""
+    """Name, dataset, figures and test samples of each shipped checkpoint."""
     from flow.errors import FlowError
     from flow.files import read_json
     from flow.training.checkpoints import CheckpointMeta, checkpoint_dir
@@ -66,5 +62,5 @@ def _checkpoints() -> list[tuple[str, str, str, str]]:
         except (FlowError, ValueError) as error:
             rows.append((path.stem, "", "damaged", str(error).splitlines()[0]))
             continue
-        rows.append((path.stem, meta.dataset, f"{meta.accuracy:.2%}", f"{meta.test_images:,}"))
+        rows.append((path.stem, meta.dataset, meta.score_text, f"{meta.test_images:,}"))
     return rows

@@ -15,7 +15,7 @@ def sweep(
         str, typer.Option(help="Widths to build, 1 to 8, with commas between; a bits.yaml may stand among them.")
     ] = "2,3,4,6,8",
     model: Annotated[str | None, typer.Option(help="Network to build; `flow models` lists them. [resnet8]")] = None,
-    dataset: Annotated[str | None, typer.Option(help="auto, cifar10 or digits. [auto]")] = None,
+    dataset: Annotated[str | None, typer.Option(help="A name of `flow models`, or auto. [auto]")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")] = None,
     board: Annotated[
         str | None, typer.Option(help="Board whose resources are the budget. [pynq-z2]", rich_help_panel=Rate)

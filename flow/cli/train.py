@@ -18,7 +18,7 @@ DEFAULT_OUT = Path("runs/checkpoints")
 
 
 def train(
-    model: Annotated[str, typer.Option(help="Network to train: resnet8, tiny.")] = "resnet8",
+    model: Annotated[str, typer.Option(help="Network to train: a name of `flow models`.")] = "resnet8",
     float_: Annotated[
         bool, typer.Option("--float", help="Train the float start and teacher, not the quantized network.")
     ] = False,
@@ -30,9 +30,9 @@ def train(
         str, typer.Option(help="uniform, n2uq (arXiv 2111.14826), n2uq-thresholds or n2uq-weights: a part of it.")
     ] = "uniform",
     dataset: Annotated[
-        str, typer.Option(help="cifar10, digits, or auto: CIFAR-10 if it is on this machine, else digits.")
+        str, typer.Option(help="A name of `flow models`, or auto: the first that the model takes and that is here.")
     ] = "auto",
-    data: Annotated[Path | None, typer.Option(help="Folder with the CIFAR-10 batches, looked into first.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training images.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of initial weights, order and augmentation.")] = 0,
     start: Annotated[
@@ -61,6 +61,7 @@ def train(
     from flow.datasets import load
     from flow.errors import FlowError
     from flow.quantizers import find_system
+    from flow.tasks import scores_text
     from flow.training.console import console_progress
     from keras_models import find_model
 
@@ -95,7 +96,7 @@ def train(
         except KeyboardInterrupt:
             progress.on_message("stopped; the same command goes on after the last whole epoch")
             raise typer.Exit(130) from None
-        progress.on_message(f"{trained.accuracy:.2%} on {trained.test_images:,} test images: {path}")
+        progress.on_message(f"{scores_text(trained.scores)} on {trained.test_images:,} test samples: {path}")
 
 
 def _float_network(
@@ -131,7 +132,7 @@ def _recipe(
     from flow.errors import FlowError, unknown
     from flow.training.config import TrainConfig, default_config
 
-    fields = default_config(images.name, spec.image_size, quantized).model_dump()
+    fields = default_config(images.name, spec.input_shape, quantized).model_dump()
     fields["seed"] = seed
     if epochs is not None:
         fields["epochs"] = epochs

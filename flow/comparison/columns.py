@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flow.comparison.compare import RunRow
 from flow.report.summary import amount, percent
+from flow.tasks import AUC, ERROR, scores_text
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,14 @@ def _resource(key: str, head: str) -> Column:
     return Column(key, head, lambda row: amount(getattr(row, key)), share=f"share_{key}")
 
 
+def _task_text(row: RunRow) -> str:
+    """Accuracy, or by their names the figures of a network that names no class."""
+    others = {ERROR: row.mean_squared_error, AUC: row.auc}
+    if row.accuracy_deployed is not None:
+        return percent(row.accuracy_deployed)
+    return scores_text({name: value for name, value in others.items() if value is not None})
+
+
 def _millions(value: int | None) -> str:
     """With a place after the point, and three where that would leave little."""
     return amount(None if value is None else value / 1e6, 1 if value is None or value >= 1e7 else 3)
@@ -43,7 +52,7 @@ def _millions(value: int | None) -> str:
 
 COLUMNS = (
     Column("weight_bits", "bits (W, A)", lambda row: f"{amount(row.weight_bits)}, {amount(row.activation_bits)}"),
-    Column("accuracy_deployed", "accuracy", lambda row: percent(row.accuracy_deployed)),
+    Column("accuracy_deployed", "accuracy", _task_text),
     Column("exact", "exact (images)", lambda row: f"{'yes' if row.exact else 'NO'} ({amount(row.exact_images)})"),
     _number("interval_cycles", "cycles a frame"),
     _number("frames_per_second", "frames/s", 0),

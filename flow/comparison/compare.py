@@ -10,6 +10,7 @@ from flow.comparison.conditions import conditions, differences
 from flow.comparison.load import Run
 from flow.report import LayerFigures, Report, layer_figures
 from flow.report.summary import usual_width
+from flow.tasks import AUC, ERROR
 
 
 class _Part(BaseModel):
@@ -24,6 +25,7 @@ class RunRow(_Part):
         label: a shorter one for plots, unique too.
         weight_bits, activation_bits: the most frequent widths; those of each layer are in the rows of the layers.
         test_images: that the accuracies are measured on; `accuracy_rtl` on the `exact_images` that every engine ran.
+        mean_squared_error, auc: of the deployed network, where its task is a reconstruction, see `flow.tasks`.
         exact: whether Keras, C simulation and RTL equal golden in every integer.
         interval_cycles: between frames; frames_per_second at clock_mhz, which is a target.
         macs, bit_operations: of a frame.
@@ -42,6 +44,8 @@ class RunRow(_Part):
     accuracy_trained: float | None
     accuracy_deployed: float | None
     accuracy_rtl: float | None
+    mean_squared_error: float | None
+    auc: float | None
     exact: bool
     exact_images: int | None
     first_frame_cycles: int | None
@@ -143,6 +147,8 @@ def _run_row(run: Run, label: str) -> RunRow:
         accuracy_trained=report.accuracy.trained,
         accuracy_deployed=report.accuracy.deployed,
         accuracy_rtl=report.accuracy.rtl,
+        mean_squared_error=_quality(report, ERROR),
+        auc=_quality(report, AUC),
         exact=report.is_exact,
         exact_images=report.exact.images,
         first_frame_cycles=report.latency.first_frame_cycles,
@@ -158,6 +164,11 @@ def _run_row(run: Run, label: str) -> RunRow:
         slowest_module=report.slowest_module,
         build_seconds=round(sum(report.seconds.values()), 1),
     )
+
+
+def _quality(report: Report, name: str) -> float | None:
+    """A figure of the deployed network."""
+    return report.quality[name].deployed if name in report.quality else None
 
 
 def _resources(report: Report) -> dict[str, float | None]:

@@ -12,17 +12,18 @@ from flow.comparison.columns import COLUMNS
 from flow.comparison.compare import Comparison, RunRow
 from flow.comparison.scatter import Sample, Scatter, scatter
 from flow.comparison.table import ALIKE
+from flow.tasks import AUC
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-#: key of `RunRow`, title, and what the axis shows
+#: key of `RunRow`, its name in a title, and what the axis shows
 _AGAINST = (
-    ("lut", "Accuracy against LUT", "LUT, logic and memory"),
-    ("interval_cycles", "Accuracy against interval", "cycles between frames"),
-    ("bit_operations", "Accuracy against bit operations", "bit operations a frame"),
+    ("lut", "LUT", "LUT, logic and memory"),
+    ("interval_cycles", "interval", "cycles between frames"),
+    ("bit_operations", "bit operations", "bit operations a frame"),
 )
 
 
@@ -60,15 +61,26 @@ def _heading(comparison: Comparison) -> str:
 
 def _scatters(comparison: Comparison) -> list[tuple[str, str, Scatter | None]]:
     """Key, title and plot; no plot where no run has both figures."""
+    title, axis, values = _task_axis(comparison.runs)
     return [
-        (f"accuracy-{key}", title, scatter(title, axis, "accuracy, %", _samples(comparison.runs, key)))
-        for key, title, axis in _AGAINST
-    ]
+        (f"accuracy-{key}", f"{title} against {name}", scatter(f"{title} against {name}", shown, axis,
+                                                               _samples(comparison.runs, key, values)))
+        for key, name, shown in _AGAINST
+    ]  # fmt: skip
 
 
-def _samples(rows: list[RunRow], key: str) -> list[Sample]:
+def _task_axis(rows: list[RunRow]) -> tuple[str, str, list[float | None]]:
+    """Title, axis and values of the figure that tells how well each network does its task."""
+    areas = [row.auc for row in rows]
+    if all(row.accuracy_deployed is None for row in rows) and any(area is not None for area in areas):
+        return AUC, "area under the ROC curve", areas
+    shares = [row.accuracy_deployed for row in rows]
+    return "Accuracy", "accuracy, %", [None if share is None else 100 * share for share in shares]
+
+
+def _samples(rows: list[RunRow], key: str, values: list[float | None]) -> list[Sample]:
     return [
-        Sample(row.run, row.label, index, float(getattr(row, key)), 100 * row.accuracy_deployed)
-        for index, row in enumerate(rows)
-        if getattr(row, key) is not None and row.accuracy_deployed is not None
+        Sample(row.run, row.label, index, float(getattr(row, key)), value)
+        for index, (row, value) in enumerate(zip(rows, values))
+        if getattr(row, key) is not None and value is not None
     ]

@@ -1,35 +1,52 @@
-"""Image classification datasets: raw uint8 images, exactly what the hardware receives.
+"""Datasets: training and test samples, exactly what a network is given.
 
     data = load("auto", image_shape=(32, 32, 3))
     data.x_test      # uint8 [images, height, width, channels]
 
-`cifar10` is looked for in `--data`, `$FLOW_DATA` and Keras' cache folder, and downloaded with a
-checksum otherwise; `digits` comes with scikit-learn. `auto` takes CIFAR-10 where it is already
-on this machine, else the digits, and says which and why in `Dataset.source`.
+Each dataset is a module of this package (`DatasetModule`) and says which samples it has. Real ones
+are looked for in `--data`, `$FLOW_DATA` and Keras' cache folder; those called `generated-...` are
+made up from a seed and stand in where a model's real data is not at hand. `auto` takes the first
+dataset with samples of the model's shape that is on this machine, and says which and why in
+`Dataset.source`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from flow.errors import FlowError, unknown
 
-__all__ = ["DATASETS", "Dataset", "load"]
+if TYPE_CHECKING:
+    import numpy as np
 
-DATASETS = ("auto", "cifar10", "digits")
+__all__ = ["DATASETS", "Dataset", "DatasetModule", "fitting", "load", "module_of", "resolve"]
+
+#: each dataset's module, those with real data first: `auto` takes the first that fits and is there
+_MODULES = {
+    "cifar10": "cifar10",
+    "digits": "digits",
+    "jets": "jets",
+    "generated-jets": "generated_jets",
+    "generated-sounds": "generated_sounds",
+    "generated-keywords": "generated_keywords",
+}
+DATASETS = ("auto", *_MODULES)
+
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training and test images of one dataset.
+    """Training and test samples of one dataset.
 
     Attributes:
-        name: ``"cifar10"`` or ``"digits"``.
-        x_train, x_test: uint8 [images, height, width, channels], 0..255.
-        y_train, y_test: int64 [images], class indices.
+        name: one of `DATASETS`.
+        x_train, x_test: uint8 [images, height, width, channels], 0..255, which stand for pixel / 256; or
+            float32 [samples, ...], real numbers.
+        y_train, y_test: int64 [samples], class indices; of sounds 0 for normal, 1 for an anomaly.
         class_names: by class index.
         source: a sentence: what was found, where, and why it was taken.
     """
@@ -43,41 +60,101 @@ class Dataset:
     source: str
 
 
+class DatasetModule(Protocol):
+    """What a module of this package has for its dataset.
+
+    Attributes:
+        TITLE: as one writes it in a sentence.
+        SAMPLES: what its samples are, in a few words.
+        FILES: what `--data` should hold; empty where nothing is looked for.
+    """
+
+    TITLE: str
+    SAMPLES: str
+    FILES: str
+
+    def fits(self, shape: Shape) -> bool:
+        """Whether it has samples of a shape."""
+
+    def missing(self, data_dir: str | Path | None) -> str:
+        """The places where it was looked for in vain; empty where it is there."""
+
+    def where(self) -> str:
+        """Where it is, or how to get it, in a few words."""
+
+    def load(self, data_dir: str | Path | None, shape: Shape, download: bool) -> Dataset:
+        """Reads and checks it; raises FlowError where it is missing or not what it should be."""
+
+
+def module_of(name: str) -> DatasetModule:
+    """The module of a dataset.
+
+    Raises:
+        FlowError: no such dataset; the nearest name is given.
+    """
+    if name not in _MODULES:
+        raise unknown("dataset", name, DATASETS)
+    return import_module(f"flow.datasets.{_MODULES[name]}")
+
+
+def fitting(shape: Shape) -> list[str]:
+    """The datasets with samples of a shape, in the order in which `auto` tries them."""
+    return [name for name in _MODULES if module_of(name).fits(tuple(shape))]
+
+
+def resolve(name: str, data_dir: str | Path | None, shape: Shape) -> str:
+    """The dataset that is meant, without loading it: what `auto` comes to, or `name` itself.
+
+    Raises:
+        FlowError: unknown name, or a dataset without samples of the shape; the message says which fit.
+    """
+    fit = fitting(shape)
+    if name == "auto":
+        if not fit:
+            raise FlowError(f"no dataset has samples of {_size(shape)}: known: {', '.join(_MODULES)}")
+        return next((option for option in fit if not module_of(option).missing(data_dir)), fit[-1])
+    module = module_of(name)
+    if name not in fit:
+        others = f"use {' or '.join(fit)}" if fit else "none fits"
+        raise FlowError(f"{name} has {module.SAMPLES}; the model takes {_size(shape)}: {others}")
+    return name
+
+
 def load(
     name: str,
     data_dir: str | Path | None = None,
-    image_shape: tuple[int, int, int] = (32, 32, 3),
+    image_shape: Shape = (32, 32, 3),
     download: bool = True,
 ) -> Dataset:
-    """Loads a dataset in the image shape of a model.
+    """Loads a dataset in the shape that a model takes.
 
     Args:
         name: one of `DATASETS`.
         data_dir: where to look first (`--data`).
-        image_shape: height, width, channels that the model takes.
-        download: whether `cifar10` may be downloaded when it is nowhere on this machine.
+        image_shape: height, width, channels that the model takes; or features.
+        download: whether a dataset whose checksums are known may be downloaded when it is nowhere on this machine.
 
     Raises:
         FlowError: unknown name, nothing found, a corrupt file, or a shape the dataset cannot have.
     """
-    from flow.datasets import cifar10, digits
+    shape = tuple(image_shape)
+    found = resolve(name, data_dir, shape)
+    if name != "auto":
+        return module_of(found).load(data_dir, shape, download)
+    reasons = [f"the model takes {_size(shape)}"]
+    for other in fitting(shape):
+        if other == found:
+            break
+        module = module_of(other)
+        if data_dir is not None:
+            raise FlowError(
+                f"--data {data_dir}: {module.TITLE} is not there; give the folder with {module.FILES}, "
+                f"or --dataset {found}"
+            )
+        reasons.append(f"{module.TITLE} was not found in {module.missing(data_dir)}")
+    data = module_of(found).load(data_dir, shape, download=False)
+    return replace(data, source=f"auto: {found}, since {' and '.join(reasons)}; {data.source}")
 
-    if name not in DATASETS:
-        raise unknown("dataset", name, DATASETS)
-    if name == "digits":
-        return digits.load(image_shape, "digits: asked for; they come with scikit-learn")
-    if name == "cifar10":
-        return cifar10.load(data_dir, image_shape, download)
-    if image_shape != cifar10.IMAGE_SHAPE:
-        size = "x".join(map(str, image_shape))
-        return digits.load(image_shape, f"auto: digits, since the model takes {size} images")
-    places = cifar10.places(data_dir)
-    if cifar10.find(places) is not None:
-        return cifar10.load(data_dir, image_shape, download=False)
-    if data_dir is not None:
-        raise FlowError(
-            f"--data {data_dir}: no CIFAR-10 batches there; give the folder that holds "
-            f"data_batch_1 .. 5 and test_batch (plain or .xz), or --dataset digits"
-        )
-    looked = ", ".join(str(place) for place in places)
-    return digits.load(image_shape, f"auto: digits, since CIFAR-10 was not found in {looked}")
+
+def _size(shape: Shape) -> str:
+    return f"{shape[0]} values" if len(shape) == 1 else f"{'x'.join(map(str, shape))} samples"

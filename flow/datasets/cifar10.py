@@ -22,7 +22,12 @@ from typing import BinaryIO
 import numpy as np
 
 from flow.datasets import Dataset
+from flow.datasets.places import keras_cache, listed, places
 from flow.errors import FlowError
+
+TITLE = "CIFAR-10"
+SAMPLES = "32x32x3 images"
+FILES = "the batches data_batch_1 .. 5 and test_batch (plain or .xz)"
 
 IMAGE_SHAPE = (32, 32, 3)
 FOLDER = "cifar-10-batches-py"
@@ -52,23 +57,25 @@ CLASS_NAMES = (
 )
 
 
-def places(data_dir: str | Path | None) -> list[Path]:
-    """Where CIFAR-10 is looked for, in order: `--data`, `$FLOW_DATA`, Keras' cache folder."""
-    found = [Path(data_dir)] if data_dir is not None else []
-    if os.environ.get("FLOW_DATA"):
-        found.append(Path(os.environ["FLOW_DATA"]))
-    return [*found, keras_cache()]
+def fits(shape: tuple[int, ...]) -> bool:
+    """See `DatasetModule`."""
+    return shape == IMAGE_SHAPE
 
 
-def keras_cache() -> Path:
-    """The folder in which Keras keeps its datasets."""
-    home = os.environ.get("KERAS_HOME")
-    return (Path(home) if home else Path.home() / ".keras") / "datasets"
+def missing(data_dir: str | Path | None) -> str:
+    """See `DatasetModule`."""
+    return "" if find(places(data_dir)) else listed(places(data_dir))
 
 
-def find(where: list[Path]) -> Path | None:
+def where() -> str:
+    """See `DatasetModule`."""
+    folder = find(places(None))
+    return str(folder) if folder else "not on this machine; a build downloads it"
+
+
+def find(folders: list[Path]) -> Path | None:
     """The first folder that holds a batch: a place itself or its `cifar-10-batches-py`."""
-    for place in where:
+    for place in folders:
         for folder in (place, place / FOLDER):
             if any(_batch_path(folder, name) for name in FILE_MD5):
                 return folder
@@ -77,25 +84,20 @@ def find(where: list[Path]) -> Path | None:
 
 def load(
     data_dir: str | Path | None,
-    image_shape: tuple[int, int, int] = IMAGE_SHAPE,
+    shape: tuple[int, ...] = IMAGE_SHAPE,
     download: bool = True,
 ) -> Dataset:
     """Reads and verifies all six batches.
 
     Raises:
-        FlowError: not found, incomplete, corrupt, or the model takes other images.
+        FlowError: not found, incomplete or corrupt.
     """
-    if tuple(image_shape) != IMAGE_SHAPE:
-        size = "x".join(map(str, image_shape))
-        raise FlowError(f"cifar10 has 32x32x3 images and the model takes {size}: use digits")
-    where = places(data_dir)
-    folder = find(where)
+    folder = find(places(data_dir))
     if folder is None:
         if data_dir is not None or not download:
-            looked = ", ".join(str(place) for place in where)
             raise FlowError(
-                f"CIFAR-10 was not found in {looked}: --data takes the folder with data_batch_1 "
-                f".. 5 and test_batch (plain or .xz); --dataset digits needs no files"
+                f"CIFAR-10 was not found in {missing(data_dir)}: --data takes the folder with {FILES}; "
+                f"--dataset digits needs no files"
             )
         folder = fetch()
     batches = [read_batch(folder, name) for name in (*TRAIN_FILES, TEST_FILE)]

@@ -1,40 +1,59 @@
-"""scikit-learn's embedded 8x8 digits, as colour images of the size a model takes.
+"""scikit-learn's embedded 8x8 digits, as images of the size a model takes.
 
 E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI repository, 1998.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from flow.datasets import Dataset
-from flow.errors import FlowError
+
+TITLE = "the digits"
+SAMPLES = "square images whose side is a multiple of 8, or 4 more"
+FILES = ""
 
 NATIVE_SIZE = 8
+#: black pixels around images whose side is no multiple of 8: 28 = 2 + 24 + 2, as MNIST has 4 + 20 + 4
+BORDER = 2
 TEST_EVERY = 5
 CLASS_NAMES = tuple(str(digit) for digit in range(10))
 
 
-def load(image_shape: tuple[int, int, int], source: str) -> Dataset:
-    """The 1,797 digits; every fifth is a test image.
+def fits(shape: tuple[int, ...]) -> bool:
+    """See `DatasetModule`: square images whose side is a multiple of 8, or 4 more for a black border."""
+    return len(shape) == 3 and shape[0] == shape[1] and shape[0] >= NATIVE_SIZE and _rest(shape[0]) in (0, 2 * BORDER)
 
-    Args:
-        image_shape: square, a multiple of 8; the channels are equal.
-        source: why the digits were taken.
 
-    Raises:
-        FlowError: the image shape is not one that the digits can have.
-    """
+def _rest(size: int) -> int:
+    return size % NATIVE_SIZE
+
+
+def missing(data_dir: str | Path | None) -> str:
+    """See `DatasetModule`."""
+    return ""
+
+
+def where() -> str:
+    """See `DatasetModule`."""
+    return "comes with scikit-learn"
+
+
+def load(data_dir: str | Path | None, shape: tuple[int, ...], download: bool = False) -> Dataset:
+    """The 1,797 digits, with equal channels; every fifth is a test image."""
     from sklearn.datasets import load_digits
 
-    height, width, channels = image_shape
-    if height != width or height % NATIVE_SIZE:
-        raise FlowError(f"digits are square images of a multiple of {NATIVE_SIZE} pixels, not {height}x{width}")
+    size, _, channels = shape
     raw = load_digits()
-    images = upscale(to_uint8(raw.images), height // NATIVE_SIZE)
+    images = upscale(to_uint8(raw.images), size // NATIVE_SIZE)
+    border = _rest(size) // 2
+    images = np.pad(images, ((0, 0), (border, border), (border, border)))
     images = np.repeat(images[..., None], channels, axis=3)
     labels = raw.target.astype(np.int64)
     test = np.arange(len(labels)) % TEST_EVERY == TEST_EVERY - 1
+    source = "digits: they come with scikit-learn"
     return Dataset("digits", images[~test], labels[~test], images[test], labels[test], CLASS_NAMES, source)
 
 

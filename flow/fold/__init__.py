@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Difference", "compare_trained_deployed", "fold_network"]
 
 
-def fold_network(model: keras.Model, input_grid: InputGrid | None = None) -> Twin:
+def fold_network(model: keras.Model, input_grid: InputGrid | None = None, argmax: bool = False) -> Twin:
     """Folds a trained QKeras network; see `flow.fold.network`."""
     from flow.fold.network import fold_network as fold
 
-    return fold(model, input_grid)
+    return fold(model, input_grid, argmax)

@@ -13,7 +13,7 @@ from flow.fold.steps import Affine, Chain, Step
 from flow.fold.value import Value, as_image, codes, float_type, integers_and_step
 from flow.ir.types import signed_width, unsigned_width
 from flow.keras_env import keras
-from flow.twin.layers import Requantize, SumPool
+from flow.twin.layers import Argmax, Requantize, SumPool
 
 if TYPE_CHECKING:
     from flow.fold.network import Fold
@@ -55,6 +55,41 @@ def add(fold: Fold, layer: Any, *values: Value) -> Value:
         tensor = keras.layers.Add(name=name, dtype=dtype)([total.tensor, value.tensor])
         total = Value(tensor, low, high, Chain(fraction_bits), layer.name)
     return total
+
+
+def concatenate(fold: Fold, layer: Any, *values: Value) -> Value:
+    """Channels side by side, pairwise from the left; a coarser grid is first brought to the finer one, exactly."""
+    if layer.axis not in (-1, len(layer.output_shape) - 1):
+        raise FlowError(
+            f"{layer.name}: concatenates axis {layer.axis}; only the channels, which come last, are supported"
+        )
+    operands = [codes(value, layer.name) for value in values]
+    fraction_bits = max(value.fraction_bits for value in operands)
+    operands = [_finer(fold, f"{layer.name}_in{i}", value, fraction_bits) for i, value in enumerate(operands)]
+    joined = operands[0]
+    for index, value in enumerate(operands[1:], start=1):
+        low, high = (np.concatenate(pair) for pair in ((joined.low, value.low), (joined.high, value.high)))
+        result = Value(None, low, high, Chain(fraction_bits), layer.name)
+        name = fold.name(layer.name if index == len(operands) - 1 else f"{layer.name}_part{index}")
+        tensor = keras.layers.Concatenate(axis=-1, name=name, dtype=result.dtype)([joined.tensor, value.tensor])
+        joined = replace(result, tensor=tensor)
+    return joined
+
+
+def argmax(fold: Fold, value: Value) -> Value:
+    """The label instead of the logits, at the end of a network."""
+    if prod(value.shape[:-1]) != 1 or value.shape[-1] < 2:
+        raise FlowError(
+            f"--output argmax: {value.source} gives logits of shape {value.shape}; the largest of a vector of 2 "
+            "or more can be found, and for anything else there is --output logits"
+        )
+    value = to_vector(fold, value.source, value)
+    high = len(value.low) - 1
+    layer = Argmax(
+        input_fraction_bits=value.fraction_bits, output_fraction_bits=0, bits=unsigned_width(high), signed=False,
+        dtype=value.dtype, name=fold.name("argmax"),
+    )  # fmt: skip
+    return Value(layer(value.tensor), np.zeros(1, np.int64), np.full(1, high), Chain(0), "argmax")
 
 
 # -- pools -------------------------------------------------------------------------------------------------------------

@@ -50,13 +50,14 @@ def compare_trained_deployed(
         2.0**bits if activation.step is None else 1.0 / activation.step
         for bits, activation in zip(fractions, twin.activations, strict=True)
     ]
-    deployed_probe = keras.Model(twin.model.input, [*(layer.output for layer in layers), twin.model.output])
+    last = twin.model.layers[-1].input if twin.gives_labels else twin.model.output
+    deployed_probe = keras.Model(twin.model.input, [*(layer.output for layer in layers), last])
     kept = [trained.get_layer(a.trained).output for a in twin.activations]
     trained_probe = keras.Model(trained.input, [*kept, trained.output])
 
     # a sigmoid at the end is left to the host
     sigmoid = getattr(getattr(trained.layers[-1], "activation", None), "__name__", None) == "sigmoid"
-    middle, logits = 0.5 if sigmoid else 0.0, int(np.prod(twin.model.output_shape[1:]))
+    middle, logits = 0.5 if sigmoid else 0.0, int(np.prod(last.shape[1:]))
 
     def label(values, above: float):
         """The largest logit, or whether the only one is above the middle."""
@@ -65,8 +66,11 @@ def compare_trained_deployed(
 
     @tf.function(reduce_retracing=True)
     def differing(batch):
-        *want, want_logits = trained_probe(tf.reshape(batch, (-1, *trained.input_shape[1:])), training=False)
-        *have, have_logits = deployed_probe(batch, training=False)
+        # Keras takes a list of one output for the output
+        *want, want_logits = tf.nest.flatten(
+            trained_probe(tf.reshape(batch, (-1, *trained.input_shape[1:])), training=False)
+        )
+        *have, have_logits = tf.nest.flatten(deployed_probe(batch, training=False))
         activations = tf.constant(0, tf.int64)
         for fraction_bits, unit, a, b in zip(fractions, units, want, have, strict=True):
             a = tf.reshape(a, tf.shape(b))

@@ -25,13 +25,19 @@ from flow.twin.twin import Folded, Twin
 
 #: hls4ml reserves the name "input" for itself
 INPUT_NAME = "image"
+#: hls4ml makes <layer>_t a type, which C and its own headers must not have already
+C_TYPES = {
+    "blkcnt", "blksize", "clock", "clockid", "data", "dev", "div", "fixed", "float", "gid", "id", "ino", "key", "ldiv",
+    "max_align", "mode", "nlink", "nullptr", "off", "pid", "ptrdiff", "result", "size", "ssize", "time", "timer", "uid",
+    "ulong", "wchar", "wint",
+}  # fmt: skip
 #: names that generated files use themselves
-RESERVED = {INPUT_NAME, "input", "output", "s_axis", "m_axis", "pixels", "results", "codes", "buffered"}
+RESERVED = C_TYPES | {INPUT_NAME, "input", "output", "s_axis", "m_axis", "pixels", "results", "codes", "buffered"}
 
 MAX_INPUT_BITS = 16
 
 
-def fold_network(model: keras.Model, input_grid: InputGrid | None = None) -> Twin:
+def fold_network(model: keras.Model, input_grid: InputGrid | None = None, argmax: bool = False) -> Twin:
     """The deployed twin of a trained network.
 
     A QActivation on the input defines the grid of the input, so that the hardware receives its codes.
@@ -39,11 +45,12 @@ def fold_network(model: keras.Model, input_grid: InputGrid | None = None) -> Twi
     Args:
         model: a functional or sequential tf_keras model.
         input_grid: of an input that no QActivation quantizes; 8-bit pixels, code / 256, if not given.
+        argmax: the twin gives the first position of the largest logit instead of the logits.
 
     Raises:
         FlowError: a layer or quantizer that has no exact integer form; all unsupported kinds of layer are named.
     """
-    return Fold(model, input_grid).run()
+    return Fold(model, input_grid).run(argmax)
 
 
 def input_shape(model: keras.Model) -> tuple[int, ...]:
@@ -121,7 +128,7 @@ class Fold:
         self._names.add(name.lower())
         return name
 
-    def run(self) -> Twin:
+    def run(self, argmax: bool = False) -> Twin:
         values: dict[str, Value] = {}
         grid, quantizers = self._input_grid()
         for entry in self.layers:
@@ -136,6 +143,8 @@ class Fold:
             else:
                 values[name] = HANDLERS[entry["class_name"]](self, self.layer(entry), *inputs)
         final = codes(values[self.outputs[0]], "the output")
+        if argmax:
+            final = between.argmax(self, final)
         twin = keras.Model(values[self.input].tensor, final.tensor, name=f"{self.model.name}_twin")
         return Twin(twin, grid, final.fraction_bits, tuple(self.activations))
 
@@ -208,6 +217,7 @@ HANDLERS: dict[str, Callable[..., Value]] = {
     "QConv2DBatchnorm": weights.conv_2d_batchnorm,
     "QDepthwiseConv2D": weights.depthwise_conv_2d,
     "QDepthwiseConv2DBatchnorm": weights.depthwise_conv_2d_batchnorm,
+    "QSeparableConv1D": weights.separable_conv_1d,
     "QSeparableConv2D": weights.separable_conv_2d,
     "QDense": weights.dense,
     "QDenseBatchnorm": weights.dense_batchnorm,
@@ -221,6 +231,7 @@ HANDLERS: dict[str, Callable[..., Value]] = {
     "N2UQActivation": pending.n2uq,
     **dict.fromkeys(IDENTITIES, pending.identity),
     "Add": between.add,
+    "Concatenate": between.concatenate,
     "MaxPooling1D": between.max_pool,
     "MaxPooling2D": between.max_pool,
     "AveragePooling1D": between.average_pool,

@@ -23,12 +23,14 @@ GLOBAL_POOLS = (
     "QGlobalAveragePooling2D",
 )  # fmt: skip
 CONVOLUTIONS = (
-    "QConv1D", "QConv2D", "QDepthwiseConv2D", "QSeparableConv2D", "QConv2DBatchnorm", "QDepthwiseConv2DBatchnorm",
+    "QConv1D", "QConv2D", "QDepthwiseConv2D", "QSeparableConv1D", "QSeparableConv2D", "QConv2DBatchnorm",
+    "QDepthwiseConv2DBatchnorm",
 )  # fmt: skip
 WEIGHTED = (*CONVOLUTIONS, "QDense", "QDenseBatchnorm")
 SUPPORTED = (
     "InputLayer", *WEIGHTED, "BatchNormalization", "QBatchNormalization", "QActivation", "Activation", "ReLU",
-    "LeakyReLU", "PReLU", "N2UQActivation", *IDENTITIES, "Add", *POOLS, *GLOBAL_POOLS, "Flatten", "Reshape",
+    "LeakyReLU", "PReLU", "N2UQActivation", *IDENTITIES, "Add", "Concatenate", *POOLS, *GLOBAL_POOLS, "Flatten",
+    "Reshape", "ZeroPadding1D", "ZeroPadding2D",
     "ZeroPadding1D", "ZeroPadding2D",
 )  # fmt: skip
 #: at the end of a network only, left to the host
@@ -37,7 +39,7 @@ HOST_ACTIVATIONS = ("softmax", "sigmoid")
 #: what a layer with float weights becomes
 QUANTIZED = {
     "Dense": "QDense", "Conv1D": "QConv1D", "Conv2D": "QConv2D", "DepthwiseConv2D": "QDepthwiseConv2D",
-    "SeparableConv2D": "QSeparableConv2D",
+    "SeparableConv1D": "QSeparableConv1D", "SeparableConv2D": "QSeparableConv2D",
 }  # fmt: skip
 RANDOM = ("bernoulli", "stochastic_binary", "stochastic_ternary")
 CODE = ("Lambda", "TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty")
@@ -119,7 +121,7 @@ def _layer_problems(name: str, kind: str, entry: dict, outputs: list[str]) -> It
 def _float(name: str, kind: str, wanted: str, key: str = "kernel_quantizer") -> str:
     if wanted == "QDepthwiseConv2D" and key == "kernel_quantizer":
         key = "depthwise_quantizer"
-    if wanted == "QSeparableConv2D" and key == "kernel_quantizer":
+    if wanted in ("QSeparableConv1D", "QSeparableConv2D") and key == "kernel_quantizer":
         key = "depthwise_quantizer and pointwise_quantizer"
     return f"{name} ({kind}): has no kernel quantizer; use {wanted}(..., {key}=quantized_bits(bits, 0, alpha=1))"
 

@@ -15,7 +15,7 @@ from flow.fold.steps import Affine, Chain, Step
 from flow.fold.value import Value, float_type, integers_and_step
 from flow.ir.types import MAX_WEIGHT_BITS, signed_width
 from flow.keras_env import keras, qkeras
-from flow.twin.layers import WideBinary, WideBits
+from flow.twin.layers import Depthwise, WideBinary, WideBits
 
 if TYPE_CHECKING:
     from flow.fold.network import Fold
@@ -168,18 +168,82 @@ def _twin_quantizer(grid: Grid, dtype: str) -> Any:
 
 
 def _reach(kernel: np.ndarray, value: Value) -> tuple[np.ndarray, np.ndarray]:
-    """The least and the greatest sum of each output.
+    """The least and the greatest sum of each output; 0 is among the inputs, as a window may hang over the padding.
 
-    A window may hang over the zero padding, so that 0 is always among the inputs.
+    Args:
+        kernel: (..., C, outputs), or depthwise (..., C, multiplier) with `C * multiplier` outputs.
     """
     low_in, high_in = np.minimum(value.low, 0)[:, None], np.maximum(value.high, 0)[:, None]
     rows = kernel.reshape(-1, len(value.low), kernel.shape[-1])
     low, high = np.minimum(rows * low_in, rows * high_in), np.maximum(rows * low_in, rows * high_in)
-    return low.sum(axis=(0, 1)), high.sum(axis=(0, 1))
+    return low.sum(axis=0), high.sum(axis=0)
+
+
+@dataclass(frozen=True)
+class _AllChannels:
+    """Every output sums over all channels.
+
+    Attributes:
+        make: makes the twin's QKeras layer from the quantizer and further keyword arguments.
+    """
+
+    make: Callable[..., Any]
+
+    def reach(self, kernel: np.ndarray, value: Value) -> tuple[np.ndarray, np.ndarray]:
+        low, high = _reach(kernel, value)
+        return low.sum(axis=0), high.sum(axis=0)
+
+    def place(self, value: Value, kernel: Kernel, bias: np.ndarray | None, result: Value, name: str) -> Any:
+        """The tensor of the twin's layer; `bias` is an integer on the grid of `result`, or None."""
+        dtype = float_type(result.magnitude)
+        layer = self.make(_twin_quantizer(kernel.grid, dtype), use_bias=bias is not None, dtype=dtype, name=name)
+        tensor = layer(value.tensor)
+        reals = [] if bias is None else [np.ldexp(bias.astype(np.float64), -result.fraction_bits)]
+        layer.set_weights([kernel.real, *reals])
+        return tensor
+
+
+@dataclass(frozen=True)
+class _OneChannel:
+    """Every output sums over one channel.
+
+    Attributes:
+        stride: rows and columns.
+        padding: "same" or "valid".
+    """
+
+    stride: tuple[int, int]
+    padding: str
+
+    def reach(self, kernel: np.ndarray, value: Value) -> tuple[np.ndarray, np.ndarray]:
+        low, high = _reach(kernel, value)
+        return low.ravel(), high.ravel()
+
+    def place(self, value: Value, kernel: Kernel, bias: np.ndarray | None, result: Value, name: str) -> Any:
+        height, width, _, multiplier = kernel.codes.shape
+        low, high = int(min(result.low.min(), 0)), int(max(result.high.max(), 0))
+        (top, bottom), (left, right) = (
+            _padding(*axis, self.padding) for axis in zip(value.shape, (height, width), self.stride, strict=False)
+        )
+        layer = Depthwise(
+            size=(height, width), stride=self.stride, padding=(top, left, bottom, right), multiplier=multiplier,
+            weight_bits=kernel.grid.bits, binary=kernel.grid.binary, input_fraction_bits=value.fraction_bits,
+            output_fraction_bits=result.fraction_bits, bits=signed_width(low, high), signed=True,
+            dtype=float_type(result.magnitude), name=name,
+        )  # fmt: skip
+        tensor = layer(value.tensor)
+        layer.set_weights([kernel.codes, np.zeros(len(result.low), np.int64) if bias is None else bias])
+        return tensor
+
+
+def _padding(size: int, kernel: int, stride: int, padding: str) -> tuple[int, int]:
+    """Zeros before and behind an axis, as TensorFlow pads."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0) if padding == "same" else 0
+    return total // 2, total - total // 2
 
 
 def linear(
-    fold: Fold, layer: Any, value: Value, kernel: Kernel, bias: np.ndarray | None, make: Callable[..., Any],
+    fold: Fold, layer: Any, value: Value, kernel: Kernel, bias: np.ndarray | None, form: _AllChannels | _OneChannel,
     activation: Any = None, part: str = "",
 ) -> Value:  # fmt: skip
     """What all these layers share.
@@ -187,7 +251,7 @@ def linear(
     Args:
         kernel: in the twin's shape.
         bias: float64 (outputs,), or None.
-        make: makes the twin's layer from the quantizer and further keyword arguments.
+        form: which inputs an output sums over, and how the twin's layer is made.
         activation: "relu", a quantizer, or None.
         part: suffix of the name where this is the first half of a layer, whose result the second half reads.
     """
@@ -201,7 +265,7 @@ def linear(
     if kernel.scale is not None and not absorbed:
         kernel = _taken_in(layer.name, kernel)
     fraction_bits = value.fraction_bits + kernel.grid.fraction_bits
-    low, high = _reach(kernel.codes, value)
+    low, high = form.reach(kernel.codes, value)
 
     chain, inside = Chain(fraction_bits), None
     if part and step is not None:
@@ -216,31 +280,27 @@ def linear(
                 f"{layer.name}: its bias is finer than its accumulator's grid, 2**-{fraction_bits}; give it "
                 f"bias_quantizer=quantized_bits(b, i, alpha=1) with b - i - 1 <= {fraction_bits}"
             )
-        low, high = low + inside.astype(np.int64), high + inside.astype(np.int64)
-    dtype = float_type(int(np.maximum(-low, high).max()))
-    twin_layer = make(
-        _twin_quantizer(kernel.grid, dtype), use_bias=inside is not None, dtype=dtype, name=fold.name(layer.name + part)
-    )
-    tensor = twin_layer(value.tensor)
-    twin_layer.set_weights([kernel.real] if inside is None else [kernel.real, bias])
-    result = Value(tensor, low, high, chain, layer.name)
+        inside = inside.astype(np.int64)
+        low, high = low + inside, high + inside
+    result = Value(None, low, high, chain, layer.name)
+    result = replace(result, tensor=form.place(value, kernel, inside, result, fold.name(layer.name + part)))
     return result if activation is None else activate(fold, f"{layer.name}_act", layer.name, result, activation)
 
 
 # -- handlers ----------------------------------------------------------------------------------------------------------
 
 
-def _convolution(filters: int, size: Any, strides: Any, padding: str) -> Callable[..., Any]:
+def _convolution(filters: int, size: Any, strides: Any, padding: str) -> _AllChannels:
     def make(quantizer: Any, **kwargs: Any) -> Any:
         return qkeras.QConv2D(filters, size, strides=strides, padding=padding, kernel_quantizer=quantizer, **kwargs)
 
-    return make
+    return _AllChannels(make)
 
 
 def conv_2d(fold: Fold, layer: Any, value: Value) -> Value:
     kernel = read_kernel(layer.name, layer.kernel_quantizer_internal, layer.kernel)
-    make = _convolution(layer.filters, layer.kernel_size, layer.strides, layer.padding)
-    return linear(fold, layer, value, kernel, read_bias(layer), make, _inline_activation(fold, layer))
+    form = _convolution(layer.filters, layer.kernel_size, layer.strides, layer.padding)
+    return linear(fold, layer, value, kernel, read_bias(layer), form, _inline_activation(fold, layer))
 
 
 def conv_2d_batchnorm(fold: Fold, layer: Any, value: Value) -> Value:
@@ -248,61 +308,76 @@ def conv_2d_batchnorm(fold: Fold, layer: Any, value: Value) -> Value:
     folded, bias = layer.get_folded_weights()
     kernel = read_kernel(layer.name, layer.kernel_quantizer_internal, folded)
     bias = quantized_bias(layer.name, layer.bias_quantizer_internal, bias)
-    make = _convolution(layer.filters, layer.kernel_size, layer.strides, layer.padding)
-    return linear(fold, layer, value, kernel, bias, make, _inline_activation(fold, layer))
+    form = _convolution(layer.filters, layer.kernel_size, layer.strides, layer.padding)
+    return linear(fold, layer, value, kernel, bias, form, _inline_activation(fold, layer))
 
 
 def conv_1d(fold: Fold, layer: Any, value: Value) -> Value:
     """A sequence is an image of one row."""
     kernel = read_kernel(layer.name, layer.kernel_quantizer_internal, layer.kernel)
     kernel = replace(kernel, codes=kernel.codes[None])
-    padding = layer.padding
-    if padding == "causal":
-        _, padding = integers_and_step(value, layer.name), "valid"
-        pad = keras.layers.ZeroPadding2D(
-            ((0, 0), (layer.kernel_size[0] - 1, 0)), name=fold.name(f"{layer.name}_pad"), dtype=value.dtype
-        )
-        value = replace(value, tensor=pad(value.tensor))
-    make = _convolution(layer.filters, (1, *layer.kernel_size), (1, *layer.strides), padding)
-    return linear(fold, layer, value, kernel, read_bias(layer), make, _inline_activation(fold, layer))
+    value, padding = _causal(fold, layer, value)
+    form = _convolution(layer.filters, (1, *layer.kernel_size), (1, *layer.strides), padding)
+    return linear(fold, layer, value, kernel, read_bias(layer), form, _inline_activation(fold, layer))
 
 
-def _spread(kernel: Kernel) -> Kernel:
-    """A depthwise kernel (KH, KW, C, multiplier) as that of a convolution: (KH, KW, C, C * multiplier), else zeros."""
-    height, width, channels, multiplier = kernel.codes.shape
-    full = np.zeros((height, width, channels, channels, multiplier), dtype=np.int64)
-    for channel in range(channels):
-        full[:, :, channel, channel] = kernel.codes[:, :, channel]
-    grid = Grid(2, kernel.grid.fraction_bits, True, -1, 1) if kernel.grid.binary else kernel.grid
-    return Kernel(grid, full.reshape(height, width, channels, channels * multiplier), kernel.scale)
+def _causal(fold: Fold, layer: Any, value: Value) -> tuple[Value, str]:
+    """The input and the padding of a layer over time: "causal" pads before the first step only."""
+    if layer.padding != "causal":
+        return value, layer.padding
+    _ = integers_and_step(value, layer.name)
+    pad = keras.layers.ZeroPadding2D(
+        ((0, 0), (layer.kernel_size[0] - 1, 0)), name=fold.name(f"{layer.name}_pad"), dtype=value.dtype
+    )
+    return replace(value, tensor=pad(value.tensor)), "valid"
 
 
-def _depthwise(fold: Fold, layer: Any, value: Value, kernel: Kernel, bias: np.ndarray | None) -> Value:
-    spread = _spread(kernel)
-    make = _convolution(spread.codes.shape[-1], layer.kernel_size, layer.strides, layer.padding.lower())
-    return linear(fold, layer, value, spread, bias, make, _inline_activation(fold, layer))
+def _depthwise(
+    fold: Fold, layer: Any, value: Value, kernel: Kernel, bias: np.ndarray | None, strides: tuple[int, int],
+    padding: str, activation: Any = None, part: str = "",
+) -> Value:  # fmt: skip
+    """A filter of one channel is an ordinary convolution where there is one channel only."""
+    form: _AllChannels | _OneChannel = _OneChannel(tuple(strides), padding)
+    if kernel.codes.shape[2] == 1:
+        form = _convolution(kernel.codes.shape[3], kernel.codes.shape[:2], strides, padding)
+    return linear(fold, layer, value, kernel, bias, form, activation, part)
 
 
 def depthwise_conv_2d(fold: Fold, layer: Any, value: Value) -> Value:
     kernel = read_kernel(layer.name, layer.depthwise_quantizer_internal, layer.depthwise_kernel, outputs_last=2)
-    return _depthwise(fold, layer, value, kernel, read_bias(layer))
+    activation = _inline_activation(fold, layer)
+    return _depthwise(fold, layer, value, kernel, read_bias(layer), layer.strides, layer.padding.lower(), activation)
 
 
 def depthwise_conv_2d_batchnorm(fold: Fold, layer: Any, value: Value) -> Value:
     folded, bias = layer.get_folded_weights()
     kernel = read_kernel(layer.name, layer.depthwise_quantizer_internal, folded, outputs_last=2)
-    return _depthwise(fold, layer, value, kernel, quantized_bias(layer.name, layer.bias_quantizer_internal, bias))
+    bias = quantized_bias(layer.name, layer.bias_quantizer_internal, bias)
+    activation = _inline_activation(fold, layer)
+    return _depthwise(fold, layer, value, kernel, bias, layer.strides, layer.padding.lower(), activation)
 
 
 def separable_conv_2d(fold: Fold, layer: Any, value: Value) -> Value:
-    """Depthwise, then 1x1; between them are exact integers."""
     kernel = read_kernel(layer.name, layer.depthwise_quantizer_internal, layer.depthwise_kernel, outputs_last=2)
-    spread = _spread(kernel)
-    make = _convolution(spread.codes.shape[-1], layer.kernel_size, layer.strides, layer.padding)
-    value = linear(fold, layer, value, spread, None, make, part="_depthwise")
+    value = _depthwise(fold, layer, value, kernel, None, layer.strides, layer.padding, part="_depthwise")
+    return _pointwise(fold, layer, value, lambda codes: codes)
+
+
+def separable_conv_1d(fold: Fold, layer: Any, value: Value) -> Value:
+    """A sequence is an image of one row."""
+    kernel = read_kernel(layer.name, layer.depthwise_quantizer_internal, layer.depthwise_kernel, outputs_last=2)
+    kernel = replace(kernel, codes=kernel.codes[None])
+    value, padding = _causal(fold, layer, value)
+    value = _depthwise(fold, layer, value, kernel, None, (1, *layer.strides), padding, part="_depthwise")
+    return _pointwise(fold, layer, value, lambda codes: codes[None])
+
+
+def _pointwise(fold: Fold, layer: Any, value: Value, shaped: Callable[[np.ndarray], np.ndarray]) -> Value:
+    """The second half of a separable convolution, 1x1; between the halves are exact integers."""
     kernel = read_kernel(layer.name, layer.pointwise_quantizer_internal, layer.pointwise_kernel)
-    make = _convolution(layer.filters, (1, 1), (1, 1), "valid")
-    return linear(fold, layer, value, kernel, read_bias(layer), make, _inline_activation(fold, layer))
+    kernel = replace(kernel, codes=shaped(kernel.codes))
+    form = _convolution(layer.filters, (1, 1), (1, 1), "valid")
+    return linear(fold, layer, value, kernel, read_bias(layer), form, _inline_activation(fold, layer))
 
 
 def dense(fold: Fold, layer: Any, value: Value) -> Value:
@@ -322,7 +397,9 @@ def _dense(fold: Fold, layer: Any, value: Value, kernel: Kernel, bias: np.ndarra
 
         def make(quantizer: Any, **kwargs: Any) -> Any:
             return qkeras.QDense(layer.units, kernel_quantizer=quantizer, **kwargs)
+
+        form = _AllChannels(make)
     else:
         kernel = replace(kernel, codes=kernel.codes[None, None])
-        make = _convolution(layer.units, (1, 1), (1, 1), "valid")
-    return linear(fold, layer, value, kernel, bias, make, _inline_activation(fold, layer))
+        form = _convolution(layer.units, (1, 1), (1, 1), "valid")
+    return linear(fold, layer, value, kernel, bias, form, _inline_activation(fold, layer))

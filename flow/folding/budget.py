@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields
 
-
 #: share of the board that a folding may fill, in LUTs as Yosys counts them: one a function, where the chip can put two
 #: small functions into one
 UTILIZATION = 0.95

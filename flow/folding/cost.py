@@ -9,8 +9,23 @@ from __future__ import annotations
 from math import ceil, log2
 
 from flow.folding.budget import Amount
-from flow.folding.fold import Fold, Folding, Memory, Style
-from flow.ir import Add, Fork, Graph, Matvec, MaxPool, Node, Requantize, SumPool, Threshold, WeightCode, Window
+from flow.folding.fold import Fold, Folding, Memory, Style, driver, vector_cycles
+from flow.ir import (
+    Add,
+    Argmax,
+    Concat,
+    Depthwise,
+    Fork,
+    Graph,
+    MaxPool,
+    Node,
+    Requantize,
+    SumPool,
+    Threshold,
+    WeightCode,
+    Weighted,
+    Window,
+)
 
 #: what joins the layers, beside their names
 BETWEEN = "between layers"
@@ -26,15 +41,11 @@ LUT_BITS, RAM32M_BITS, RAM32M_LUTS = 64, 32 * 6, 4
 BLOCK_WIDTH, BLOCK_DEPTH = 72, 512
 
 
-def weight_memory(node: Matvec, fold: Fold) -> Memory:
+def weight_memory(node: Weighted, fold: Fold) -> Memory:
     """Where the weights go when nobody says."""
     if fold.memory is not Memory.AUTO:
         return fold.memory
-    return Memory.LUT if _weight_depth(node, fold) <= LUT_DEPTH else Memory.BLOCK
-
-
-def _weight_depth(node: Matvec, fold: Fold) -> int:
-    return (node.mw // fold.simd) * (node.mh // fold.pe)
+    return Memory.LUT if vector_cycles(node, fold) <= LUT_DEPTH else Memory.BLOCK
 
 
 def rom(width: int, depth: int, memory: Memory) -> Amount:
@@ -64,11 +75,13 @@ def dot_product(simd: int, in_bits: int, planes: int, merged: int) -> tuple[floa
     return lut, planes * (simd + groups * group_bits + tree_bits) + sum_bits + planes
 
 
-def matvec(node: Matvec, fold: Fold, in_bits: int) -> Amount:
+def matvec(node: Weighted, fold: Fold, in_bits: int) -> Amount:
     """Rows of dot products, their accumulators, the choice among the vector's parts, the weights.
 
-    The factors fit what Yosys gives for 18 folds of 1- to 8-bit weights within 2 %.
+    The factors fit what Yosys gives for 18 folds of 1- to 8-bit weights within 2 %. The rows of a `Depthwise` share
+    a vector only with those of the same channel.
     """
+    vectors = fold.pe // node.multiplier if isinstance(node, Depthwise) else 1
     odd, steps = node.weight_code is WeightCode.ODD, node.mw // fold.simd
     row_lut, row_ff = dot_product(fold.simd, in_bits, node.weight_bits, node.weight_bits - 1 + odd)
     accumulators = fold.pe * node.output.width_bits
@@ -76,10 +89,10 @@ def matvec(node: Matvec, fold: Fold, in_bits: int) -> Amount:
     sums = dot_product(fold.simd, in_bits, 1, 0)[0] if odd else 0  # of the activations alone
     select = fold.simd * in_bits * steps if steps > 1 else 0
     logic = Amount(
-        lut=fold.pe * row_lut + 1.62 * accumulators + 0.46 * select + 0.36 * (shared + sums) + 46,
-        ff=fold.pe * row_ff + 2 * accumulators + 2 * fold.simd * in_bits + shared + 30,
+        lut=fold.pe * row_lut + 1.62 * accumulators + vectors * (0.46 * select + 0.36 * (shared + sums)) + 46,
+        ff=fold.pe * row_ff + 2 * accumulators + vectors * (2 * fold.simd * in_bits + shared) + 30,
     )
-    words = rom(fold.pe * fold.simd * node.weight_bits, _weight_depth(node, fold), weight_memory(node, fold))
+    words = rom(fold.pe * fold.simd * node.weight_bits, vector_cycles(node, fold), weight_memory(node, fold))
     return logic + words
 
 
@@ -88,13 +101,24 @@ def _log2(number: int) -> int:
     return (number - 1).bit_length()
 
 
-def window(node: Window, source_channels: int, in_bits: int, image_width: int) -> Amount:
-    """Line memories in LUT RAM, the window's registers and the register that it leaves through."""
-    pixel = source_channels * in_bits
+def window(node: Window, source_channels: int, in_bits: int, image_width: int, beats: int = 1) -> Amount:
+    """Line memories in LUT RAM, the window's registers and the register that it leaves through.
+
+    A pixel that comes in several beats makes the memories deeper and the registers narrower, and needs one more
+    memory: of the columns before, for each beat.
+    """
+    pixel = source_channels * in_bits // beats
     taps = node.kernel[0] * node.kernel[1]
-    lines = (node.kernel[0] - 1) * pixel
-    ram = ceil(lines / 6) * RAM32M_LUTS * ceil(image_width / 32)
+    ram = _lut_ram((node.kernel[0] - 1) * pixel, image_width * beats)
+    if beats > 1:
+        ram += _lut_ram(node.kernel[0] * (node.kernel[1] - 1) * pixel, beats)
     return Amount(lut=ram + 40, ff=2 * taps * pixel + 40)
+
+
+def _lut_ram(bits: int, depth: int) -> float:
+    """LUTs of a memory of `depth` words; where it is deeper than a RAM32M, with the choice among several."""
+    parts = ceil(depth / 32)
+    return ceil(bits / 6) * RAM32M_LUTS * parts + (0.4 * bits * parts if parts > 1 else 0)
 
 
 def threshold(node: Threshold, fold: Fold, in_bits: int) -> Amount:
@@ -136,15 +160,24 @@ def stream(bits: int, depth: int | None = None) -> Amount:
     return control + rom(bits, depth, Memory.BLOCK)
 
 
+def weighted(graph: Graph, node: Weighted, fold: Fold) -> Amount:
+    """A node with weights, and its window."""
+    source = graph.by_name[node.inputs[0]]
+    core = matvec(node, fold, source.output.width_bits)
+    if not isinstance(source, Window):
+        return core
+    beats = node.mh // fold.pe if isinstance(node, Depthwise) else 1
+    outer = graph.sources(source)[0]
+    return core + window(source, outer.channels, outer.width_bits, outer.shape[1], beats)
+
+
 def layer(graph: Graph, folding: Folding, node: Node, depths: dict[tuple[str, str], int]) -> Amount:
     """One generated layer module: adapters, window, memories and component."""
     match node:
-        case Matvec():
-            fold, source = folding.folds[node.name], graph.by_name[node.inputs[0]]
-            total = matvec(node, fold, source.output.width_bits)
+        case Weighted():
+            source = graph.by_name[node.inputs[0]]
+            total = weighted(graph, node, folding.folds[node.name])
             if isinstance(source, Window):
-                outer = graph.sources(source)[0]
-                total += window(source, outer.channels, outer.width_bits, outer.shape[1])
                 return total + adapter(graph, folding, graph.by_name[source.inputs[0]], source, depths)
             if folding.buffers(graph, node):
                 total += stream(node.mw * source.output.width_bits)
@@ -153,9 +186,12 @@ def layer(graph: Graph, folding: Folding, node: Node, depths: dict[tuple[str, st
             core = threshold(node, folding.folds[node.name], graph.sources(node)[0].width_bits)
         case Requantize():
             core = requantize(node, folding.folds[node.name], graph.sources(node)[0].width_bits)
-        case Add():
+        case Add() | Concat():
             lanes = folding.folds[node.name].lanes
             core = Amount(lut=lanes * node.output.width_bits, ff=lanes * node.output.width_bits)
+        case Argmax():
+            lanes, bits = folding.folds[node.name].lanes, graph.sources(node)[0].width_bits
+            core = Amount(lut=2 * lanes * bits + 30, ff=2 * bits + 30)
         case SumPool() | MaxPool():
             lanes = folding.folds[node.name].lanes
             core = Amount(lut=3 * lanes * node.output.width_bits + 30, ff=2 * lanes * node.output.width_bits + 30)
@@ -173,7 +209,7 @@ def adapter(
 ) -> Amount:
     """The width converter and the register or FIFO on an edge."""
     given, taken = folding.output_lanes(graph, producer), folding.input_lanes(graph, consumer)
-    width, depth = producer.output.width_bits, depths.get((producer.name, consumer.name))
+    width, depth = producer.output.width_bits, depths.get((driver(graph, producer.name).name, consumer.name))
     total = stream((taken if depth else min(given, taken)) * width, depth)
     if given > taken:
         return total + Amount(lut=taken * width * given / taken / 3 + 5, ff=5)

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from flow.errors import FlowError, unknown
 from flow.files import write_whole
-from flow.folding.fold import CHOSEN, Fold, Folding, Memory, Style
-from flow.ir import Graph, Matvec, Node, Threshold
+from flow.folding.fold import CHOSEN, Fold, Folding, Memory, Style, divided_channels
+from flow.ir import Concat, Depthwise, Graph, Node, Threshold, Weighted
 
 
 class _Entry(BaseModel):
@@ -32,7 +32,7 @@ class _ThresholdEntry(_Entry):
         return Fold(lanes=self.lanes, style=self.style)
 
 
-class _MatvecEntry(_Entry):
+class _WeightedEntry(_Entry):
     pe: PositiveInt
     simd: PositiveInt
     memory: Memory = Memory.AUTO
@@ -42,15 +42,23 @@ class _MatvecEntry(_Entry):
 
 
 def _entry_type(node: Node) -> type[_Entry]:
-    if isinstance(node, Matvec):
-        return _MatvecEntry
+    if isinstance(node, Weighted):
+        return _WeightedEntry
     return _ThresholdEntry if isinstance(node, Threshold) else _Lanes
 
 
 def _comment(graph: Graph, node: Node, cycles: int) -> str:
-    if isinstance(node, Matvec):
+    if isinstance(node, Depthwise):
+        rows = f"{node.mh} outputs (pe divides them)"
+        if node.multiplier > 1:
+            rows = f"{node.channels} channels of {node.multiplier} filters (pe: all filters of some channels)"
+        return f"{rows}, {node.mw} taps (simd divides them); {cycles:,} cycles a frame"
+    if isinstance(node, Weighted):
         return f"MH {node.mh} (pe divides it), MW {node.mw} (simd divides it); {cycles:,} cycles a frame"
-    return f"{node.output.channels} channels (lanes divides them); {cycles:,} cycles a frame"
+    if isinstance(node, Concat):
+        given = " and ".join(str(kind.channels) for kind in graph.sources(node))
+        return f"{given} channels (lanes divides {divided_channels(graph, node)}); {cycles:,} cycles a frame"
+    return f"{divided_channels(graph, node)} channels (lanes divides them); {cycles:,} cycles a frame"
 
 
 def dump(graph: Graph, folding: Folding) -> str:
@@ -64,7 +72,7 @@ def dump(graph: Graph, folding: Folding) -> str:
         if not isinstance(node, CHOSEN):
             continue
         fold = folding.folds[node.name]
-        if isinstance(node, Matvec):
+        if isinstance(node, Weighted):
             text = f"{{pe: {fold.pe}, simd: {fold.simd}, memory: {fold.memory.value}}}"
         elif isinstance(node, Threshold):
             text = f"{{lanes: {fold.lanes}, style: {fold.style.value}}}"

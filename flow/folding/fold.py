@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
-from math import ceil
+from math import ceil, gcd
 
 from flow.errors import FlowError, unknown
 from flow.folding.steps import frame_cycles
 from flow.ir import (
     Add,
+    Argmax,
+    Concat,
+    Depthwise,
     Flatten,
     Fork,
     Graph,
@@ -22,6 +25,7 @@ from flow.ir import (
     SumPool,
     TensorType,
     Threshold,
+    Weighted,
     Window,
 )
 
@@ -46,9 +50,10 @@ class Fold:
     """The hardware of one node.
 
     Attributes:
-        lanes: elements per beat of the node's output; for a Matvec this is PE, the output channels at once.
-        simd: inputs of each output channel at once (Matvec only).
-        memory: where the weights are (Matvec only).
+        lanes: elements per beat of the node's output, or of an Argmax's input; for a Matvec or Depthwise this is PE,
+            the output channels at once.
+        simd: inputs of each output channel at once (Matvec and Depthwise only).
+        memory: where the weights are (Matvec and Depthwise only).
         style: how thresholds are counted (Threshold only).
     """
 
@@ -69,7 +74,7 @@ MAX_SIMD = 128
 MAX_BUS_BITS = 512
 
 #: nodes whose fold somebody chooses; the others follow from their neighbours
-CHOSEN = (Matvec, Threshold, Requantize, Add, MaxPool, SumPool)
+CHOSEN = (Matvec, Depthwise, Threshold, Requantize, Add, Concat, MaxPool, SumPool, Argmax)
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,9 @@ class Folding:
         """Elements per beat that `node` takes."""
         source = graph.sources(node)[0]
         if isinstance(node, Window):
-            return source.channels
+            return source.channels // self.window_beats(graph, node)
+        if isinstance(node, Depthwise):
+            return node.mw * self.folds[node.name].pe // node.multiplier
         if isinstance(node, Matvec):
             return node.mw
         if isinstance(node, (Fork, Flatten, Output)):
@@ -98,34 +105,44 @@ class Folding:
         if isinstance(node, Input):
             return bus_lanes(node.output)
         if isinstance(node, Window):
-            return node.output.channels
+            return node.output.channels // self.window_beats(graph, node)
         if isinstance(node, (Fork, Flatten, Output)):
             return self.input_lanes(graph, node)
-        return self.folds[node.name].lanes
+        return 1 if isinstance(node, Argmax) else self.folds[node.name].lanes
 
     def buffers(self, graph: Graph, node: Matvec) -> bool:
-        """Whether a vector is collected while the one before it is still worked on, as both take a frame's time.
+        """Whether a vector is collected while the one before it is still worked on.
 
-        So it is where a vector comes, element by element, out of another matrix times a vector.
+        So it is where both in turn would take longer than a frame may, and where a vector comes, element by element,
+        out of another matrix times a vector.
         """
-        if node.output.positions > 1 or self.vector_cycles(node) == 1:
-            return False
         source = graph.by_name[node.inputs[0]]
+        if isinstance(source, Window) or self.vector_cycles(node) == 1:
+            return False
+        if node.output.positions > 1:
+            beats = node.mw // self.output_lanes(graph, source)
+            return beats > 1 and (beats + self.vector_cycles(node)) * node.output.positions > self.interval(graph)
         while isinstance(source, (Threshold, Requantize, Flatten, Fork)):
             source = graph.by_name[source.inputs[0]]
         return isinstance(source, Input) or (isinstance(source, Matvec) and source.output.positions == 1)
 
-    def vector_cycles(self, node: Matvec) -> int:
-        """Cycles that a matrix-vector unit takes for one vector."""
-        fold = self.folds[node.name]
-        return (node.mw // fold.simd) * (node.mh // fold.pe)
+    def window_beats(self, graph: Graph, node: Window) -> int:
+        """Beats in which a pixel comes into a window, and a window leaves it: channel groups of a Depthwise."""
+        (reader,) = graph.readers(node.name)
+        return reader.mh // self.folds[reader.name].pe if isinstance(reader, Depthwise) else 1
+
+    def vector_cycles(self, node: Weighted) -> int:
+        """Cycles that a unit with weights takes for one position."""
+        return vector_cycles(node, self.folds[node.name])
 
     def cycles(self, graph: Graph, node: Node) -> int:
         """Cycles per frame that `node` is busy when nothing stalls it."""
-        if isinstance(node, Matvec):
-            return matvec_cycles(graph, node, self.vector_cycles(node))
+        if isinstance(node, Weighted):
+            return weighted_cycles(graph, node, self.folds[node.name])
         if isinstance(node, Input):
             return node.output.elements // bus_lanes(node.output)
+        if isinstance(node, Concat):
+            return node.output.elements // self.folds[node.name].lanes
         source = graph.sources(node)[0]
         return source.elements // self.input_lanes(graph, node)
 
@@ -142,12 +159,18 @@ class Folding:
             if name not in chosen:
                 raise unknown("layer in the folding", name, chosen)
             node = graph.by_name[name]
-            _divides(name, "pe" if isinstance(node, Matvec) else "lanes", fold.lanes, node.output.channels)
-            if isinstance(node, Matvec):
+            _divides(name, "pe" if isinstance(node, Weighted) else "lanes", fold.lanes, divided_channels(graph, node))
+            if isinstance(node, Depthwise) and fold.pe % node.multiplier:
+                raise FlowError(
+                    f"folding: layer '{name}': pe {fold.pe} is not a multiple of {node.multiplier}, "
+                    "the filters of a channel"
+                )
+            if isinstance(node, Weighted):
                 _divides(name, "simd", fold.simd, node.mw)
                 if fold.simd > MAX_SIMD:
                     raise FlowError(f"folding: layer '{name}': simd {fold.simd} exceeds {MAX_SIMD}")
-            self._check_neighbours(graph, node)
+            source = graph.by_name[node.inputs[0]]
+            self._check_neighbours(graph, source if isinstance(source, Window) else node)
 
     def _check_neighbours(self, graph: Graph, node: Node) -> None:
         """A width converter joins two streams only if one's lanes divide the other's."""
@@ -161,6 +184,19 @@ class Folding:
                 )
 
 
+def divided_channels(graph: Graph, node: Node) -> int:
+    """What the lanes of a node divide: its channels; of a Concat or an Argmax, those of all that it reads."""
+    if isinstance(node, (Concat, Argmax)):
+        return gcd(*(kind.channels for kind in graph.sources(node)))
+    return node.output.channels
+
+
+def driver(graph: Graph, name: str) -> Node:
+    """The node whose module drives the stream `name`: a window is inside its reader, a flatten is wires."""
+    node = graph.by_name[name]
+    return driver(graph, node.inputs[0]) if isinstance(node, (Window, Flatten)) else node
+
+
 def bus_lanes(kind: TensorType) -> int:
     """Elements that the host sends in a beat: a pixel, or of a vector as many as divide it and fit the bus."""
     if kind.positions > 1:
@@ -169,12 +205,18 @@ def bus_lanes(kind: TensorType) -> int:
     return max(lanes for lanes in divisors(kind.channels) if lanes <= most)
 
 
-def matvec_cycles(graph: Graph, node: Matvec, vector_cycles: int) -> int:
-    """Cycles per frame of a matrix-vector unit that takes `vector_cycles` for a vector, its window included."""
+def vector_cycles(node: Weighted, fold: Fold) -> int:
+    """Cycles that a unit with weights takes for one position."""
+    return (node.mw // fold.simd) * (node.mh // fold.pe)
+
+
+def weighted_cycles(graph: Graph, node: Weighted, fold: Fold) -> int:
+    """Cycles per frame of a unit with weights, its window included."""
     source = graph.by_name[node.inputs[0]]
     if isinstance(source, Window):
-        return frame_cycles(source, graph.sources(source)[0].shape, vector_cycles)
-    return node.output.positions * vector_cycles
+        beats = node.mh // fold.pe if isinstance(node, Depthwise) else 1
+        return frame_cycles(source, graph.sources(source)[0].shape, vector_cycles(node, fold) // beats, beats)
+    return node.output.positions * vector_cycles(node, fold)
 
 
 def divisors(n: int) -> list[int]:

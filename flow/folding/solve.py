@@ -5,32 +5,45 @@ from __future__ import annotations
 from flow.errors import FlowError
 from flow.folding import cost
 from flow.folding.budget import Amount
-from flow.folding.fold import CHOSEN, MAX_SIMD, Fold, Folding, bus_lanes, divisors, matvec_cycles
+from flow.folding.fold import CHOSEN, MAX_SIMD, Fold, Folding, bus_lanes, divided_channels, divisors, weighted_cycles
 from flow.folding.schedule import fifo_depths
-from flow.ir import Graph, Input, Matvec, Node
+from flow.ir import Concat, Depthwise, Graph, Input, Node, Weighted
 
 
-def _matvec_options(graph: Graph, node: Matvec) -> list[tuple[int, Fold]]:
+def _options(graph: Graph, node: Weighted) -> list[tuple[int, Fold]]:
     """Every legal fold with its cycles per frame, fewest cycles first."""
     options = []
-    for pe in divisors(node.mh):
+    rows = [d * node.multiplier for d in divisors(node.channels)] if isinstance(node, Depthwise) else divisors(node.mh)
+    for pe in rows:
         for simd in divisors(node.mw):
             if simd > MAX_SIMD:
                 break
-            cycles = matvec_cycles(graph, node, (node.mw // simd) * (node.mh // pe))
-            options.append((cycles, Fold(lanes=pe, simd=simd)))
+            fold = Fold(lanes=pe, simd=simd)
+            options.append((weighted_cycles(graph, node, fold), fold))
     return sorted(options, key=lambda option: option[0])
 
 
-def _cheapest(graph: Graph, node: Matvec, cycles: int) -> Fold:
-    """The fold with the fewest LUTs, block RAMs weighed in, that needs at most `cycles` a frame."""
-    bits = graph.sources(node)[0].width_bits
+def _cheapest(graph: Graph, folding: Folding, node: Weighted, cycles: int) -> Fold:
+    """The fold with the fewest LUTs, block RAMs weighed in, that needs at most `cycles` a frame.
+
+    The channels of a Depthwise also match its source's lanes by a whole factor, as all channels at once do.
+    """
 
     def weight(fold: Fold) -> float:
-        amount = cost.matvec(node, fold, bits)
+        amount = cost.weighted(graph, node, fold)
         return amount.lut + 0.1 * amount.ff + 100 * amount.bram36
 
-    return min((fold for needed, fold in _matvec_options(graph, node) if needed <= cycles), key=weight)
+    enough = [fold for needed, fold in _options(graph, node) if needed <= cycles]
+    if isinstance(node, Depthwise):
+        window = graph.by_name[node.inputs[0]]
+        given = folding.output_lanes(graph, graph.by_name[window.inputs[0]])
+        enough = [fold for fold in enough if _matched(given, fold.pe // node.multiplier)]
+    return min(enough, key=weight)
+
+
+def _matched(a: int, b: int) -> bool:
+    """Whether a width converter joins streams of these lanes."""
+    return a % b == 0 or b % a == 0
 
 
 #: a unit between two matrix-vector layers is done this much earlier than they are: as slow as the slowest of them, it
@@ -43,23 +56,24 @@ def _lanes(graph: Graph, folding: Folding, node: Node, cycles: int) -> Fold:
 
     They match the sources' lanes by a whole factor.
     """
-    source = graph.sources(node)[0]
+    source = node.output if isinstance(node, Concat) else graph.sources(node)[0]
     if source.positions <= cycles * SLACK:
         cycles = int(cycles * SLACK)
     given = [folding.output_lanes(graph, graph.by_name[name]) for name in node.inputs]
-    for lanes in divisors(node.output.channels):
-        matched = all(g % lanes == 0 or lanes % g == 0 for g in given)
-        if matched and source.elements // lanes <= cycles:
+    for lanes in divisors(divided_channels(graph, node)):
+        if all(_matched(g, lanes) for g in given) and source.elements // lanes <= cycles:
             return Fold(lanes=lanes)
     raise FlowError(f"layer '{node.name}' needs {source.positions} cycles a frame at the least, more than {cycles}")
 
 
 def _fewest(graph: Graph, node: Node) -> int:
     """Cycles per frame of a node that is not folded at all."""
-    if isinstance(node, Matvec):
-        return _matvec_options(graph, node)[0][0]
+    if isinstance(node, Weighted):
+        return _options(graph, node)[0][0]
     if isinstance(node, Input):
         return node.output.elements // bus_lanes(node.output)
+    if isinstance(node, Concat):
+        return node.output.elements // divided_channels(graph, node)
     return node.output.positions
 
 
@@ -77,8 +91,8 @@ def for_cycles(graph: Graph, cycles: int) -> Folding:
         )
     folds: dict[str, Fold] = {}
     for node in graph.nodes:
-        if isinstance(node, Matvec):
-            folds[node.name] = _cheapest(graph, node, cycles)
+        if isinstance(node, Weighted):
+            folds[node.name] = _cheapest(graph, Folding(folds), node, cycles)
         elif isinstance(node, CHOSEN):
             folds[node.name] = _lanes(graph, Folding(folds), node, cycles)
     return Folding(folds)
@@ -92,7 +106,7 @@ def estimate(graph: Graph, folding: Folding) -> Amount:
 def candidates(graph: Graph) -> list[int]:
     """Every interval that some layer's folding gives, ascending."""
     floor = max(_fewest(graph, node) for node in graph.nodes)
-    cycles = {c for n in graph.nodes if isinstance(n, Matvec) for c, _ in _matvec_options(graph, n)}
+    cycles = {c for n in graph.nodes if isinstance(n, Weighted) for c, _ in _options(graph, n)}
     return sorted({max(c, floor) for c in cycles})
 
 

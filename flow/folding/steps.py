@@ -21,27 +21,35 @@ def completions(node: Window, source_shape: tuple[int, ...]) -> tuple[np.ndarray
     return steps, max(int(steps[-1]) + 1, height * width)
 
 
-def frame_cycles(node: Window, source_shape: tuple[int, ...], window_cycles: int) -> int:
-    """Cycles between frames of a window whose reader takes `window_cycles` for each, when input never lacks.
+def _in_beats(steps: np.ndarray, total: int, beats: int) -> tuple[np.ndarray, int]:
+    """Steps and their number where each takes `beats`, of which each completes a part of the window."""
+    return (steps[:, None] * beats + np.arange(beats)).ravel(), total * beats
 
-    The shifting runs ahead of the reader by one window, so that only steps beyond `window_cycles` between two windows
+
+def frame_cycles(node: Window, source_shape: tuple[int, ...], window_cycles: int, beats: int = 1) -> int:
+    """Cycles between frames of a window whose reader takes `window_cycles` for each beat, when input never lacks.
+
+    The shifting runs ahead of the reader by one beat, so that only steps beyond `window_cycles` between two
     are waited for.
+
+    Args:
+        beats: of a pixel and of a window.
     """
-    steps, total = completions(node, source_shape)
+    steps, total = _in_beats(*completions(node, source_shape), beats)
     between = np.diff(steps, append=total + steps[0])
     return int(np.maximum(between, window_cycles).sum())
 
 
-def backlog(node: Window, source_shape: tuple[int, ...], window_cycles: int) -> int:
-    """Pixels that wait in front of a window at most, when they come at a constant rate.
+def backlog(node: Window, source_shape: tuple[int, ...], window_cycles: int, beats: int = 1) -> int:
+    """Beats that wait in front of a window at most, when they come at a constant rate; one is a pixel, or a part of it.
 
     Nothing is taken while the last windows are pushed out, and little in rows that complete many windows. What
     comes meanwhile must be stored, or the layers in front stand still and the time is lost.
     """
-    steps, total = completions(node, source_shape)
-    pixels, complete = source_shape[0] * source_shape[1], np.zeros(total, dtype=bool)
+    steps, total = _in_beats(*completions(node, source_shape), beats)
+    pixels, complete = source_shape[0] * source_shape[1] * beats, np.zeros(total, dtype=bool)
     complete[steps] = True
-    spacing = max(frame_cycles(node, source_shape, window_cycles), total) / pixels
+    spacing = max(frame_cycles(node, source_shape, window_cycles, beats), total) / pixels
     time = reader_free = 0.0
     deepest = 0
     for frame in range(2):  # the second frame finds what the first left

@@ -31,6 +31,18 @@ def matvec(x: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
     return x.astype(np.int64) @ weights.T + bias
 
 
+def depthwise(x: np.ndarray, weights: np.ndarray, bias: np.ndarray, multiplier: int) -> np.ndarray:
+    """(..., TAPS * C) to (..., C * multiplier): bias[n] + sum over t of x[t, n // multiplier] * weights[n, t].
+
+    Elements of x are in (tap, channel) order, as `window` gives them.
+    """
+    outputs, taps = weights.shape
+    windows = x.astype(np.int64).reshape(*x.shape[:-1], taps, outputs // multiplier, 1)
+    filters = weights.T.reshape(taps, outputs // multiplier, multiplier)
+    total = sum(windows[..., tap, :, :] * filters[tap] for tap in range(taps))
+    return total.reshape(*x.shape[:-1], outputs) + bias
+
+
 def threshold(x: np.ndarray, thresholds: np.ndarray, flip: np.ndarray, offset: int) -> np.ndarray:
     """code = offset + number of thresholds reached: x >= t, or x <= t in channels that flip.
 
@@ -61,6 +73,16 @@ def requantize(
 def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a + b."""
     return a.astype(np.int64) + b
+
+
+def concat(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(..., CA) and (..., CB) to (..., CA + CB)."""
+    return np.concatenate([a, b], axis=-1)
+
+
+def argmax(x: np.ndarray) -> np.ndarray:
+    """(..., C) to (..., 1): the first position of the largest."""
+    return x.argmax(axis=-1, keepdims=True)
 
 
 def _windows(x: np.ndarray, kernel: tuple[int, int]) -> np.ndarray:

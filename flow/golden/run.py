@@ -10,6 +10,9 @@ from flow.errors import FlowError
 from flow.golden import functions as f
 from flow.ir import (
     Add,
+    Argmax,
+    Concat,
+    Depthwise,
     Flatten,
     Fork,
     Graph,
@@ -34,6 +37,8 @@ def evaluate(node: Node, *inputs: np.ndarray) -> np.ndarray:
             return f.window(inputs[0], node.kernel, node.stride, node.padding)
         case Matvec():
             return f.matvec(inputs[0], node.weights, node.bias)
+        case Depthwise():
+            return f.depthwise(inputs[0], node.weights, node.bias, node.multiplier)
         case Threshold():
             return f.threshold(inputs[0], node.thresholds, node.flip, node.offset)
         case Requantize():
@@ -41,6 +46,10 @@ def evaluate(node: Node, *inputs: np.ndarray) -> np.ndarray:
             return f.requantize(inputs[0], node.multiplier, node.bias, node.shift, low, high, node.ties_to_even)
         case Add():
             return f.add(*inputs)
+        case Concat():
+            return f.concat(*inputs)
+        case Argmax():
+            return f.argmax(inputs[0])
         case MaxPool():
             return f.max_pool(inputs[0], node.kernel)
         case SumPool():

@@ -89,8 +89,39 @@ class SumPool(_IntegerActivation):
         return [out_h, out_w, self.get_attr("n_chan")]
 
 
+class Depthwise(_IntegerActivation):
+    """Filters of one channel each, padding included; see `flow.ir.Depthwise`."""
+
+    _expected_attributes = (
+        *(Attribute(f"{what}_{side}") for what in ("in", "filt", "stride") for side in ("height", "width")),
+        *(Attribute(f"pad_{side}") for side in ("top", "left", "bottom", "right")),
+        Attribute("multiplier"),
+        Attribute("weight_bits"),
+        Attribute("binary", value_type=bool),
+    )
+    tables = ("weight", "bias")
+
+    def output_shape(self) -> list[int]:
+        ends = {"height": ("top", "bottom"), "width": ("left", "right")}
+        sizes = (
+            self.get_attr(f"in_{side}") + sum(self.get_attr(f"pad_{end}") for end in ends[side]) for side in ends
+        )
+        out_h, out_w = (
+            (size - self.get_attr(f"filt_{side}")) // self.get_attr(f"stride_{side}") + 1
+            for size, side in zip(sizes, ends, strict=True)
+        )
+        return [out_h, out_w, self.get_attr("n_chan") * self.get_attr("multiplier")]
+
+
+class Argmax(_IntegerActivation):
+    """The first position of the largest; see `flow.ir.Argmax`."""
+
+    def output_shape(self) -> list[int]:
+        return [1]
+
+
 #: our layers by the Keras class that hls4ml reads
-OWN_LAYERS = {kind.__name__: kind for kind in (Threshold, Requantize, SumPool)}
+OWN_LAYERS = {kind.__name__: kind for kind in (Threshold, Requantize, SumPool, Depthwise, Argmax)}
 
 
 def _output_kif(layer: _IntegerActivation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -123,12 +154,31 @@ def _parse_integer_activation(keras_layer: dict, input_names: Any, input_shapes:
         layer["pool_height"], layer["pool_width"] = keras_layer["config"]["size"]
         layer["in_height"], layer["in_width"] = shape[1:3]
         shape[1:3] = shape[1] // layer["pool_height"], shape[2] // layer["pool_width"]
+    if kind is Argmax:
+        shape[1:] = [1]
+    if kind is Depthwise:
+        shape[1:] = _read_depthwise(layer, keras_layer["config"], shape)
     for attribute in kind.expected_attributes:
         if attribute.name in keras_layer["config"] and attribute.name not in layer:
             layer[attribute.name] = keras_layer["config"][attribute.name]
     for name in kind.tables:
         layer[f"{name}_data"] = get_weights_data(data_reader, layer["name"], name)
     return layer, shape
+
+
+def _read_depthwise(layer: dict, config: dict, shape: list[int]) -> list[int]:
+    """Sizes of a depthwise layer by hls4ml's names; gives its output shape."""
+    layer["in_height"], layer["in_width"] = shape[1:3]
+    layer["filt_height"], layer["filt_width"] = config["size"]
+    layer["stride_height"], layer["stride_width"] = config["stride"]
+    layer["pad_top"], layer["pad_left"], layer["pad_bottom"], layer["pad_right"] = config["padding"]
+    height = layer["pad_top"] + shape[1] + layer["pad_bottom"]
+    width = layer["pad_left"] + shape[2] + layer["pad_right"]
+    return [
+        (height - layer["filt_height"]) // layer["stride_height"] + 1,
+        (width - layer["filt_width"]) // layer["stride_width"] + 1,
+        shape[3] * config["multiplier"],
+    ]
 
 
 def _weight_quantizer(keras_layer: dict) -> Any:
@@ -199,6 +249,30 @@ _SUM_POOL_CONFIG = """struct config{index} : nnet::sum_pool_config {{
     static const unsigned reuse_factor = {reuse};
 }};\n"""
 
+_DEPTHWISE_CONFIG = """struct config{index} : nnet::depthwise_config {{
+    static const unsigned in_height = {in_height};
+    static const unsigned in_width = {in_width};
+    static const unsigned n_chan = {n_chan};
+    static const unsigned multiplier = {multiplier};
+    static const unsigned filt_height = {filt_height};
+    static const unsigned filt_width = {filt_width};
+    static const unsigned stride_height = {stride_height};
+    static const unsigned stride_width = {stride_width};
+    static const unsigned pad_top = {pad_top};
+    static const unsigned pad_left = {pad_left};
+    static const unsigned pad_bottom = {pad_bottom};
+    static const unsigned pad_right = {pad_right};
+    static const int input_fraction_bits = {input_fraction_bits};
+    static const unsigned reuse_factor = {reuse};
+    typedef {weight_t.name} weight_t;
+    typedef {bias_t.name} bias_t;
+}};\n"""
+
+_ARGMAX_CONFIG = """struct config{index} : nnet::argmax_config {{
+    static const unsigned n_in = {n_in};
+    static const unsigned reuse_factor = {reuse};
+}};\n"""
+
 _CALL = "nnet::{function}<{input_t}, {output_t}, {config}>({arguments});"
 
 
@@ -229,6 +303,22 @@ class SumPoolConfig(LayerConfigTemplate):
         return _SUM_POOL_CONFIG.format(**self._default_config_params(node))
 
 
+class DepthwiseConfig(LayerConfigTemplate):
+    def __init__(self) -> None:
+        super().__init__(Depthwise)
+
+    def format(self, node: Any) -> str:
+        return _DEPTHWISE_CONFIG.format(**self._default_config_params(node))
+
+
+class ArgmaxConfig(LayerConfigTemplate):
+    def __init__(self) -> None:
+        super().__init__(Argmax)
+
+    def format(self, node: Any) -> str:
+        return _ARGMAX_CONFIG.format(**self._default_config_params(node))
+
+
 class _Call(FunctionCallTemplate):
     def __init__(self, kind: type[_IntegerActivation], function: str) -> None:
         self._function = function
@@ -255,10 +345,26 @@ class SumPoolCall(_Call):
         super().__init__(SumPool, "sum_pool")
 
 
+class DepthwiseCall(_Call):
+    def __init__(self) -> None:
+        super().__init__(Depthwise, "depthwise")
+
+
+class ArgmaxCall(_Call):
+    def __init__(self) -> None:
+        super().__init__(Argmax, "argmax")
+
+
+TEMPLATES = (
+    ThresholdConfig, ThresholdCall, RequantizeConfig, RequantizeCall, SumPoolConfig, SumPoolCall, DepthwiseConfig,
+    DepthwiseCall, ArgmaxConfig, ArgmaxCall,
+)  # fmt: skip
+
+
 def register_layers() -> None:
     """Makes our layers and their C++ known to hls4ml."""
     _register_once()
-    for header in ("raw_bits.h", "threshold.h", "requantize.h", "sum_pool.h"):
+    for header in ("raw_bits.h", "threshold.h", "requantize.h", "sum_pool.h", "depthwise.h", "argmax.h"):
         get_backend("Vitis").register_source(hls_templates() / header)
 
 
@@ -271,5 +377,5 @@ def _register_once() -> None:
     if _produce_kif.dispatch(ZeroPadding2D) is _produce_kif.dispatch(Layer):
         _produce_kif.register(ZeroPadding2D, _padded_kif)
     vitis = get_backend("Vitis")
-    for template in (ThresholdConfig, ThresholdCall, RequantizeConfig, RequantizeCall, SumPoolConfig, SumPoolCall):
+    for template in TEMPLATES:
         vitis.register_template(template)

@@ -18,6 +18,9 @@ from flow.errors import FlowError
 from flow.fold.grids import Grid, read_grid, weight_codes
 from flow.ir import (
     Add,
+    Argmax,
+    Concat,
+    Depthwise,
     Flatten,
     Fork,
     Graph,
@@ -31,6 +34,7 @@ from flow.ir import (
     TensorType,
     Threshold,
     WeightCode,
+    Weighted,
     Window,
     signed_width,
     sum_type,
@@ -199,8 +203,34 @@ def _matvec(layer: Any, source: Node, weights: np.ndarray) -> Matvec:
         bits,
         WeightCode.ODD if odd else WeightCode.TWOS,
     )
+    return _narrowest(node, source)
+
+
+def _narrowest(node: Weighted, source: Node) -> Weighted:
+    """`node` with the narrowest accumulator that cannot overflow."""
     width = signed_width(*node.bounds(source.output))
     return replace(node, output=replace(node.output, width_bits=width))
+
+
+def _depthwise(state: _Lowering, layer: Any) -> None:
+    source = state.source(layer)
+    _check_grid(layer, source)
+    kernel = (int(layer.get_attr("filt_height")), int(layer.get_attr("filt_width")))
+    stride = (int(layer.get_attr("stride_height")), int(layer.get_attr("stride_width")))
+    padding = _sum(state.padding.get(layer.inputs[0], NO_PADDING), _pads(layer))
+    window = state.emit(_window(f"{layer.name}_window", source, kernel, stride, padding))
+    weights, bias = (np.asarray(layer.get_weights(name).data) for name in ("weight", "bias"))
+    node = Depthwise(
+        layer.name,
+        (window.name,),
+        TensorType((*window.output.shape[:-1], bias.size), 63, True, layer.get_attr("output_fraction_bits")),
+        weights.reshape(-1, bias.size).T,  # (ky, kx, channel, filter): a row is one filter
+        bias.reshape(-1),
+        layer.get_attr("weight_bits"),
+        WeightCode.ODD if layer.get_attr("binary") else WeightCode.TWOS,
+        int(layer.get_attr("multiplier")),
+    )
+    state.give(layer, state.emit(_narrowest(node, window)))
 
 
 def _weight_grid(layer: Any) -> Grid:
@@ -254,6 +284,22 @@ def _merge(state: _Lowering, layer: Any) -> None:
     state.give(layer, state.emit(Add(layer.name, (a.name, b.name), kind)))
 
 
+def _concat(state: _Lowering, layer: Any) -> None:
+    a, b = state.source(layer, 0), state.source(layer, 1)
+    low, high = min(a.output.minimum, b.output.minimum), max(a.output.maximum, b.output.maximum)
+    signed = low < 0
+    width = signed_width(low, high) if signed else unsigned_width(high)
+    shape = (*a.output.shape[:-1], a.output.channels + b.output.channels)
+    kind = TensorType(shape, width, signed, a.output.fraction_bits)
+    state.give(layer, state.emit(Concat(layer.name, (a.name, b.name), kind)))
+
+
+def _argmax(state: _Lowering, layer: Any) -> None:
+    source = state.source(layer)
+    kind = TensorType((1,), layer.get_attr("bits"), layer.get_attr("signed"), 0)
+    state.give(layer, state.emit(Argmax(layer.name, (source.name,), kind)))
+
+
 def _max_pool(state: _Lowering, layer: Any) -> None:
     source = state.source(layer)
     kernel = (int(layer.get_attr("pool_height")), int(layer.get_attr("pool_width")))
@@ -269,7 +315,9 @@ def _sum_pool(state: _Lowering, layer: Any) -> None:
     kernel = (int(layer.get_attr("pool_height")), int(layer.get_attr("pool_width")))
     shape, fraction_bits = _pooled(source, kernel), layer.get_attr("output_fraction_bits")
     _check_grid(layer, source)
-    kind = sum_type(source.output, kernel[0] * kernel[1], shape, fraction_bits)
+    # the adder tree is as wide as for the next power of two: 36 values take six more bits, although the sum may not
+    terms = 1 << (kernel[0] * kernel[1] - 1).bit_length()
+    kind = sum_type(source.output, terms, shape, fraction_bits)
     state.give(layer, state.emit(SumPool(layer.name, (source.name,), kind, kernel)))
 
 
@@ -296,14 +344,17 @@ _HANDLERS: dict[str, Callable[[_Lowering, Any], None]] = {
     "ZeroPadding2D": _zero_padding,
     "Conv2D": _conv,
     "PointwiseConv2D": _conv,
+    "Depthwise": _depthwise,
     "Dense": _dense,
     "Threshold": _threshold,
     "Requantize": _requantize,
     "Merge": _merge,
+    "Concatenate": _concat,
     "Pooling2D": _max_pool,
     "SumPool": _sum_pool,
+    "Argmax": _argmax,
     "Reshape": _reshape,
     "Repack": _reshape,
 }
 
-_ABSORB_PADDING = {"Conv2D", "PointwiseConv2D", "ZeroPadding2D", "Clone"}
+_ABSORB_PADDING = {"Conv2D", "PointwiseConv2D", "Depthwise", "ZeroPadding2D", "Clone"}

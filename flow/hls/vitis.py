@@ -79,11 +79,16 @@ def _reuse_factors(twin: Twin) -> dict[str, int]:
 
     hls4ml's resource strategy wants a divisor of the matrix' width; 1 would unroll 576 x 64 multipliers.
     """
+    from flow.twin.layers import Depthwise
+
     factors = {}
     for layer in twin.model.layers:
-        if not hasattr(layer, "kernel"):
+        if isinstance(layer, Depthwise):
+            width = int(np.prod(layer.size))
+        elif hasattr(layer, "kernel"):
+            width = int(np.prod(layer.kernel.shape[:-1]))
+        else:
             continue
-        width = int(np.prod(layer.kernel.shape[:-1]))
         positions = int(np.prod(layer.output_shape[1:-1]))
         factors[layer.name] = max(
             n for n in range(1, width + 1) if width % n == 0 and (n == 1 or n * positions <= FRAME_CYCLES)

@@ -4,6 +4,9 @@ from flow.ir.graph import Graph
 from flow.ir.nodes import (
     KINDS,
     Add,
+    Argmax,
+    Concat,
+    Depthwise,
     Flatten,
     Fork,
     Input,
@@ -15,6 +18,7 @@ from flow.ir.nodes import (
     SumPool,
     Threshold,
     WeightCode,
+    Weighted,
     Window,
     sum_type,
 )
@@ -22,7 +26,7 @@ from flow.ir.serialize import load, save
 from flow.ir.types import TensorType, signed_width, unsigned_width
 
 __all__ = [
-    "KINDS", "Add", "Flatten", "Fork", "Graph", "Input", "Matvec", "MaxPool", "Node", "Output", "Requantize",
-    "SumPool", "TensorType", "Threshold", "WeightCode", "Window", "load", "save", "signed_width", "sum_type",
-    "unsigned_width",
-]
+    "KINDS", "Add", "Argmax", "Concat", "Depthwise", "Flatten", "Fork", "Graph", "Input", "Matvec", "MaxPool", "Node",
+    "Output", "Requantize", "SumPool", "TensorType", "Threshold", "WeightCode", "Weighted", "Window", "load", "save",
+    "signed_width", "sum_type", "unsigned_width",
+]  # fmt: skip

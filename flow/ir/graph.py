@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
-from flow.ir.nodes import Fork, Input, Node, Output
+from flow.ir.nodes import Depthwise, Fork, Input, Node, Output, Weighted, Window
 from flow.ir.types import TensorType
 
 
@@ -20,7 +20,8 @@ class Graph:
 
     Raises:
         ValueError: a name is used twice, a source is missing, a node that is no `Fork` has several readers,
-            or a node's types do not follow from its inputs.
+            a node's types do not follow from its inputs, or a `Window` stands elsewhere than before a node with
+            weights.
     """
 
     name: str
@@ -42,6 +43,10 @@ class Graph:
         for node in self.nodes[:-1]:
             if readers[node.name] != 1 and not (isinstance(node, Fork) and readers[node.name] > 1):
                 raise ValueError(f"{node.name}: read {readers[node.name]} times; only a Fork is read more than once")
+            if isinstance(node, Window) and not isinstance(self.readers(node.name)[0], Weighted):
+                raise ValueError(f"{node.name}: a Window is read by a Matvec or a Depthwise")
+            if isinstance(node, Depthwise) and not isinstance(self.by_name[node.inputs[0]], Window):
+                raise ValueError(f"{node.name}: a Depthwise reads a Window")
 
     @cached_property
     def by_name(self) -> dict[str, Node]:

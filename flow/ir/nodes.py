@@ -123,11 +123,11 @@ class Window(Node):
 
 
 @dataclass(frozen=True, eq=False)
-class Matvec(Node):
-    """Matrix-vector product along the last axis: y = weights @ x + bias, exact in the output's width.
+class Weighted(Node):
+    """What nodes with weights share: rows of weights, a bias for each, an accumulator that is exact.
 
     Attributes:
-        weights: int64 (MH, MW); MH output channels, MW inputs.
+        weights: int64 (MH, MW); MH output channels, each a sum over MW inputs.
         bias: int64 (MH,), on the accumulator's grid.
         weight_bits: 1..16.
     """
@@ -173,11 +173,49 @@ class Matvec(Node):
         return int(min(low.min(), 0)), int(max(high.max(), 0))
 
     def check(self, *sources: TensorType) -> None:
-        self._require(sources[0].channels == self.mw, f"input has {sources[0].channels} channels, MW is {self.mw}")
         self._require(self.output.shape == (*sources[0].shape[:-1], self.mh), "output shape does not follow")
         self._require(self.output.signed, "the accumulator is signed")
         width = signed_width(*self.bounds(sources[0]))
         self._require(self.output.width_bits >= width, f"accumulator needs {width} bits, has {self.output.width_bits}")
+
+
+@dataclass(frozen=True, eq=False)
+class Matvec(Weighted):
+    """Matrix-vector product along the last axis: y = weights @ x + bias, exact in the output's width."""
+
+    def check(self, *sources: TensorType) -> None:
+        self._require(sources[0].channels == self.mw, f"input has {sources[0].channels} channels, MW is {self.mw}")
+        super().check(*sources)
+
+
+@dataclass(frozen=True, eq=False)
+class Depthwise(Weighted):
+    """Filters of one channel each, over a `Window` of MW taps, whose elements are in (tap, channel) order.
+
+    y[n] = bias[n] + sum over t of weights[n, t] * x[t, n // multiplier].
+
+    Attributes:
+        multiplier: filters of a channel.
+    """
+
+    multiplier: int = 1
+
+    @property
+    def channels(self) -> int:
+        """Channels of the image."""
+        return self.mh // self.multiplier
+
+    def check(self, *sources: TensorType) -> None:
+        self._require(
+            self.multiplier >= 1 and self.mh % self.multiplier == 0,
+            f"multiplier {self.multiplier} does not divide MH {self.mh}",
+        )
+        expected = self.mw * self.channels
+        self._require(
+            sources[0].channels == expected,
+            f"input has {sources[0].channels} elements, MW {self.mw} taps of {self.channels} channels are {expected}",
+        )
+        super().check(*sources)
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,6 +307,24 @@ class Add(Node):
 
 
 @dataclass(frozen=True, eq=False)
+class Concat(Node):
+    """Two tensors on one grid side by side: the channels of the first, then those of the second."""
+
+    ARITY = 2
+
+    def check(self, *sources: TensorType) -> None:
+        a, b = sources
+        self._require(a.shape[:-1] == b.shape[:-1], f"shapes {a.shape} and {b.shape} differ in more than channels")
+        shape = (*a.shape[:-1], a.channels + b.channels)
+        self._require(self.output.shape == shape, f"output shape {self.output.shape}, expected {shape}")
+        grids = {kind.fraction_bits for kind in (a, b, self.output)}
+        self._require(len(grids) == 1, "operands are on different grids")
+        for kind in sources:
+            held = self.output.minimum <= kind.minimum and kind.maximum <= self.output.maximum
+            self._require(held, "an operand does not fit the output's type")
+
+
+@dataclass(frozen=True, eq=False)
 class _Pool(Node):
     """Pooling over whole windows whose stride is the kernel; what is left at the far edges is dropped."""
 
@@ -309,6 +365,19 @@ class Flatten(Node):
         self._require(_same_element(self.output, sources[0]), "element type differs from its source")
 
 
+@dataclass(frozen=True, eq=False)
+class Argmax(Node):
+    """The position of the largest element of a vector; of several that are equal, the first: (C,) to (1,)."""
+
+    def check(self, *sources: TensorType) -> None:
+        (source,) = sources
+        vector = len(source.shape) == 1 and source.channels > 1
+        self._require(vector, f"takes a vector of 2 at least, not {source.shape}")
+        self._require(self.output.shape == (1,), f"output shape {self.output.shape}, expected (1,)")
+        self._require(self.output.fraction_bits == 0, "a position has no fraction bits")
+        self._require(source.channels - 1 <= self.output.maximum, "the last position does not fit the output's type")
+
+
 def _same_element(a: TensorType, b: TensorType) -> bool:
     return (a.width_bits, a.signed, a.fraction_bits) == (b.width_bits, b.signed, b.fraction_bits)
 
@@ -323,7 +392,10 @@ def sum_type(source: TensorType, terms: int, shape: tuple[int, ...], fraction_bi
 #: every kind of node by its word
 KINDS: dict[str, type[Node]] = {
     cls.__name__: cls
-    for cls in (Input, Output, Fork, Window, Matvec, Threshold, Requantize, Add, MaxPool, SumPool, Flatten)
-}
+    for cls in (
+        Input, Output, Fork, Window, Matvec, Depthwise, Threshold, Requantize, Add, Concat, MaxPool, SumPool, Flatten,
+        Argmax,
+    )
+}  # fmt: skip
 
-__all__ = ["KINDS", "Node", "WeightCode", "sum_type", *KINDS]
+__all__ = ["KINDS", "Node", "WeightCode", "Weighted", "sum_type", *KINDS]

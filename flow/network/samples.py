@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from flow.errors import FlowError
-from flow.twin.inputs import InputGrid, pixels
+from flow.twin.inputs import PIXEL_FRACTION_BITS, InputGrid, pixels
 
 #: bits of a real input that no quantizer of the network and no option gives a grid
 DEFAULT_INPUT_BITS = 16
@@ -25,12 +25,19 @@ class Samples:
         labels: int64 (N,), or None.
         name: of the dataset or file.
         source: a sentence: what was found where.
+        task: what the network is to do with them, see `flow.tasks`.
     """
 
     x: np.ndarray
     labels: np.ndarray | None
     name: str
     source: str
+    task: str = "classification"
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The real numbers that the samples stand for, float32 or wider: pixel / 256 for uint8, else themselves."""
+        return self.x.astype(np.float32) / (1 << PIXEL_FRACTION_BITS) if self.x.dtype == np.uint8 else self.x
 
     def grid(self, shape: tuple[int, ...]) -> InputGrid:
         """The grid of an input that the network itself gives none: pixels, or 16 bits that reach the largest sample."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow.bits import BitsSpec
-from flow.datasets import DATASETS, Dataset, load
-from flow.errors import FlowError, unknown
+from flow.datasets import Dataset, load, resolve
+from flow.errors import FlowError
 from flow.network import Samples
 from flow.pipeline.config import DEFAULT_BITS, BuildConfig
 from flow.pipeline.reporter import TrainingProgress
@@ -47,13 +47,7 @@ class BuiltIn:
     @property
     def dataset_name(self) -> str:
         """What `auto` comes to, without loading anything."""
-        from flow.datasets import cifar10
-
-        if self._config.dataset != "auto":
-            return self._config.dataset
-        shape = self._spec.input_shape
-        there = shape == cifar10.IMAGE_SHAPE and cifar10.find(cifar10.places(self._config.data)) is not None
-        return "cifar10" if there else "digits"
+        return resolve(self._config.dataset, self._config.data, self._spec.input_shape)
 
     def _find(self, dataset: str, folder: Path | None = None) -> Path | None:
         from flow.training.checkpoints import find_checkpoint
@@ -76,10 +70,12 @@ class BuiltIn:
         check_widths(self._spec, self._bits, find_system(self._quantizer))
         if config.samples is not None:
             raise FlowError(f"--samples: {self.name} is tried on a dataset (--dataset); samples are for a model file")
-        if config.dataset not in DATASETS:
-            raise unknown("dataset", config.dataset, DATASETS)
         if config.data is not None and not config.data.is_dir():
             raise FlowError(f"--data {config.data}: there is no such folder")
+        try:
+            _ = self.dataset_name
+        except FlowError as error:
+            raise FlowError(f"--dataset: {error}") from error
         if config.checkpoint is not None and not config.checkpoint.is_file():
             raise FlowError(f"--checkpoint {config.checkpoint}: there is no such file")
 
@@ -106,7 +102,7 @@ class BuiltIn:
             path = self._train(work, data)
         else:
             meta = read_meta(path)
-            work.reporter.line(f"  checkpoint {path.name}: {meta.accuracy:.2%} on {meta.test_images:,} test images")
+            work.reporter.line(f"  checkpoint {path.name}: {meta.score_text} on {meta.test_images:,} test samples")
             for suffix in (".h5", ".json", ".csv"):
                 if path.with_suffix(suffix).exists():
                     shutil.copyfile(path.with_suffix(suffix), work.folder / path.with_suffix(suffix).name)
@@ -143,7 +139,7 @@ class BuiltIn:
         config, spec = self._config, self._spec
         progress = TrainingProgress(work.reporter)
         start = float_start(spec, data, work.folder, progress, config.seed)
-        recipe = default_config(data.name, spec.image_size, quantized=True)
+        recipe = default_config(data.name, spec.input_shape, quantized=True)
         changes = {"seed": config.seed} | ({"epochs": config.epochs} if config.epochs else {})
         recipe = recipe.model_copy(update=changes)
         trained = train_quantized(
@@ -161,10 +157,10 @@ class BuiltIn:
 
     def samples(self) -> Samples:
         data = self._dataset()
-        return Samples(data.x_test, data.y_test, data.name, data.source)
+        return Samples(data.x_test, data.y_test, data.name, data.source, self._spec.task)
 
 
 @lru_cache(maxsize=1)
-def _load(name: str, data: Path | None, shape: tuple[int, int, int]) -> Dataset:
-    """The images, read once for all stages of a run."""
+def _load(name: str, data: Path | None, shape: tuple[int, ...]) -> Dataset:
+    """The samples, read once for all stages of a run."""
     return load(name, data, shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,7 +25,7 @@ class BuildConfig(BaseModel):
         quantizer: uniform, n2uq, n2uq-thresholds or n2uq-weights: how the layers that a network leaves open are
             quantized; a file has its own quantizers. Not given, uniform.
         samples: an .npz with what a file's network is tried on; random inputs if not given.
-        dataset: auto, cifar10 or digits.
+        dataset: a name that `flow models` lists, or auto.
         data: folder in which the dataset is looked for first.
         board: a name that `flow models` lists, or a board file.
         target_fps: frames a second at the board's clock; excludes max_cycles.
@@ -34,12 +34,12 @@ class BuildConfig(BaseModel):
         epochs: trains anew, this many epochs, instead of taking a checkpoint.
         seed: of training and of the benches' random stalls.
         checkpoint: a trained network of one's own, as `flow train` wrote it.
+        output: what the hardware gives: the logits, or the index of the largest one.
         folding: a folding.yaml to build with instead of solving.
         utilization: share of the board that the solver may fill.
         bench_frames: frames that the cocotb bench sends with random stalls.
         route: whether modules are placed and routed for a routed Fmax.
-        route_rows: rows of a matvec, which are copies of one another, that are routed; 0 for all, which takes
-            much longer.
+        route_rows: rows of a matvec, which are copies of one another, that are routed; 0 for all, which takes longer.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,6 +57,7 @@ class BuildConfig(BaseModel):
     epochs: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
     checkpoint: Path | None = None
+    output: Literal["logits", "argmax"] = "logits"
     folding: Path | None = None
     utilization: float = Field(default=UTILIZATION, gt=0, le=1)
     bench_frames: int = Field(default=3, ge=1)

@@ -105,7 +105,9 @@ class Reporter:
     def __enter__(self) -> Reporter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.settle()
 
 
@@ -125,6 +127,6 @@ class TrainingProgress:
     def on_epoch(self, record: object) -> None:
         r = record
         self._reporter.line(
-            f"  epoch {r.epoch}/{r.epochs}: loss {r.loss:.4f}, training {r.train_accuracy:.2%}, "  # type: ignore[attr-defined]
-            f"test {r.test_accuracy:.2%}, {r.seconds:.0f} s, {r.seconds_left:.0f} s left"  # type: ignore[attr-defined]
+            f"  epoch {r.epoch}/{r.epochs}: loss {r.loss:.4f}, training {r.train_text}, "  # type: ignore[attr-defined]
+            f"test {r.test_text}, {r.seconds:.0f} s, {r.seconds_left:.0f} s left"  # type: ignore[attr-defined]
         )

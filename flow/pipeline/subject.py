@@ -10,6 +10,7 @@ import numpy as np
 from flow.network import Samples, is_model_file
 from flow.network.samples import real_grid
 from flow.pipeline.config import BuildConfig
+from flow.tasks import label_score, score
 from flow.twin.inputs import InputGrid, pixels
 
 if TYPE_CHECKING:
@@ -70,10 +71,20 @@ def input_codes(config: BuildConfig, samples: Samples | None, grid: InputGrid) -
     return grid.random(config.images, config.seed) if samples is None else grid.codes(samples.x)
 
 
-def share_right(outputs: np.ndarray, labels: np.ndarray | None, middle: float = 0.0) -> float | None:
-    """Share of samples whose largest output is that of their label, or whose only output is on its side of `middle`."""
-    if labels is None:
-        return None
-    flat = outputs.reshape(len(outputs), -1)
-    found = flat.argmax(axis=1) if flat.shape[1] > 1 else flat[:, 0] > middle
-    return float(np.mean(found == labels[: len(flat)]))
+def scores(
+    samples: Samples | None, outputs: np.ndarray, fraction_bits: int = 0, middle: float = 0.0, output: str = "logits"
+) -> dict[str, float]:
+    """How well outputs do the task of the samples, by the names of `flow.tasks`; empty where nobody can tell.
+
+    Args:
+        samples: of which the first ones gave the outputs.
+        outputs: real numbers, or integers on a grid of `fraction_bits`.
+        fraction_bits: of integers.
+        middle: where the two classes of a single output part.
+        output: "argmax" where the outputs are class indices already.
+    """
+    if samples is None:
+        return {}
+    if output == "argmax":
+        return label_score(outputs, samples.labels)
+    return score(samples.task, np.ldexp(outputs, -fraction_bits), samples.numbers, samples.labels, middle)

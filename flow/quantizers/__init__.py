@@ -14,7 +14,7 @@ from flow.errors import FlowError, unknown
 
 if TYPE_CHECKING:
     from flow.bits import BitsSpec
-    from keras_models.spec import ModelSpec
+    from keras_models.spec import ModelSpec, WeightLayer
 
 UNIFORM = "uniform"
 
@@ -41,6 +41,10 @@ class System:
     def uniform(self) -> bool:
         """Whether all of it is QKeras."""
         return not (self.thresholds or self.weights)
+
+    def quantizes(self, layer: WeightLayer) -> bool:
+        """Whether a layer's weights are rescaled; those of depthwise convolutions stay uniform."""
+        return self.weights and layer.default_bits is None and layer.kind != "depthwise"
 
 
 SYSTEMS: dict[str, System] = {
@@ -89,7 +93,7 @@ def check_widths(spec: ModelSpec, bits: BitsSpec, system: System) -> None:
                 f"{MAX_THRESHOLD_BITS} bits"
             )
     for layer in spec.weight_layers() if system.weights else ():
-        if layer.default_bits is None and bits.weights[layer.name] > MAX_ODD_BITS:
+        if system.quantizes(layer) and bits.weights[layer.name] > MAX_ODD_BITS:
             raise FlowError(
                 f"{layer.name}: {bits.weights[layer.name]} bits; quantizer {system.name} has weights of 1 to "
                 f"{MAX_ODD_BITS} bits"

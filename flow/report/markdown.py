@@ -57,8 +57,8 @@ def _resources_text(report: Report) -> str:
 
 def _layers(report: Report) -> str:
     heads = (
-        "layer", "weight bits", "output bits", "MACs", "PE", "SIMD", "cycles", "LUT estimate", "LUT measured", "FF", "DSP",
-        "BRAM36", "Fmax MHz",
+        "layer", "weight bits", "output bits", "MACs", "PE", "SIMD", "cycles", "LUT estimate", "LUT measured", "FF",
+        "DSP", "BRAM36", "Fmax MHz",
     )  # fmt: skip
     return table(heads, [_layer(figures) for figures in layer_figures(report)], right=range(1, len(heads)))
 
@@ -90,5 +90,7 @@ def _exactness(report: Report) -> str:
         [(name, amount(images), amount(differing)) for name, images, differing in rows],
         right=(1, 2),
     )
+    if exact.trained_vs_deployed_labels is None:
+        return text
     labels = amount(exact.trained_vs_deployed_labels)
     return f"{text}\n\nLabels that folding changed, of {report.dataset.images:,} test images: {labels}."

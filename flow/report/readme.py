@@ -13,8 +13,9 @@ from flow.report.tables import table
 _BEGIN = "<!-- results: written by `python -m flow.report.readme` from results/ -->"
 _END = "<!-- end of results -->"
 _HEADS = (
-    "build", "accuracy, deployed (images)", "differing integers of Keras, C, RTL (images)", "cycles between frames",
-    "frames a second at the target clock", "LUT", "FF", "DSP", "BRAM36", "chip", "Fmax, slowest module",
+    "build", "accuracy or other figure, deployed (samples)", "differing integers of Keras, C, RTL (samples)",
+    "cycles between frames", "frames a second at the target clock", "LUT", "FF", "DSP", "BRAM36", "chip",
+    "Fmax, slowest module",
 )  # fmt: skip
 
 
@@ -44,7 +45,6 @@ def _row(name: str, report: Report) -> tuple[str, ...]:
         (exact.golden_vs_csim, exact.csim_images),
         (exact.golden_vs_rtl, exact.rtl_images),
     )
-    deployed = report.accuracy.deployed
     cells = [
         amount(None) if total is None else f"{amount(used)} of {amount(have)}"
         for used, have in (
@@ -56,7 +56,7 @@ def _row(name: str, report: Report) -> tuple[str, ...]:
     ]
     return (
         name,
-        amount(None) if deployed is None else f"{deployed:.2%} ({report.dataset.images:,})",
+        f"{report.deployed_text or amount(None)} ({report.dataset.images:,})",
         ", ".join(f"{amount(differing)} ({amount(images)})" for differing, images in compared),
         amount(report.latency.interval_cycles),
         f"{amount(report.frames_per_second, 0)} at {report.latency.clock_mhz:g} MHz",

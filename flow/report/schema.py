@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from flow.folding import Amount
 from flow.report.vendor import Vendor
+from flow.tasks import ACCURACY, scores_text
 
 
 class _Part(BaseModel):
@@ -32,6 +33,14 @@ class Dataset(_Part):
 
 class Accuracy(_Part):
     """Shares of right labels, 0 to 1: `trained` and `deployed` on the whole test set, `rtl` on the RTL's images."""
+
+    trained: float | None
+    deployed: float | None
+    rtl: float | None
+
+
+class Quality(_Part):
+    """Another figure than accuracy: `trained` and `deployed` on the whole test set, `rtl` on the RTL's samples."""
 
     trained: float | None
     deployed: float | None
@@ -149,15 +158,25 @@ class LayerWork(_Part):
 
 
 class Report(_Part):
-    """The whole. `seconds` is the time of each stage when it ran; `rates` is what engines get through, by name with
-    its unit (``"rtl_images_per_second"``); `not_measured` maps a key, as in ``"accuracy.rtl"``, or a subject that has no
-    key, to the reason. `work` by layer is empty in a report that was written before there was any; `vendor` comes in
-    with `flow handoff --collect`."""
+    """The whole.
+
+    Attributes:
+        output: what the hardware gives, logits or the index of the largest.
+        quality: by the name of the figure, how well a network does a task that is not to name a class; empty where
+            `accuracy` says so.
+        work: by layer; empty in a report that was written before there was any.
+        seconds: of each stage when it ran.
+        rates: what engines get through, by name with its unit (``"rtl_images_per_second"``).
+        not_measured: the reason, by key, as in ``"accuracy.rtl"``, or by a subject that has no key.
+        vendor: comes in with `flow handoff --collect`.
+    """
 
     model: str
+    output: Literal["logits", "argmax"] = "logits"
     bits: Bits
     dataset: Dataset
     accuracy: Accuracy
+    quality: dict[str, Quality] = Field(default_factory=dict)
     exact: Exact
     latency: Latency
     resources: Resources
@@ -183,6 +202,13 @@ class Report(_Part):
         if total is not None and self.resources.fits != (not total.excess(self.resources.budget)):
             raise ValueError("resources.fits does not follow from total and budget")
         return self
+
+    @property
+    def deployed_text(self) -> str | None:
+        """How well the deployed network does its task, for people; None where nobody can tell."""
+        figures = {name: found.deployed for name, found in self.quality.items()}
+        figures |= {} if self.accuracy.deployed is None else {ACCURACY: self.accuracy.deployed}
+        return scores_text({name: value for name, value in figures.items() if value is not None}) if figures else None
 
     @property
     def is_exact(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from flow.report.schema import Report
+from flow.tasks import ACCURACY, metric_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -49,7 +50,7 @@ def _fit(report: Report) -> str:
 
 def summary_rows(report: Report) -> list[tuple[str, str]]:
     """Names and values, the most important first."""
-    accuracy, exact, latency, timing = report.accuracy, report.exact, report.latency, report.timing
+    exact, latency, timing = report.exact, report.latency, report.timing
     differing = (exact.golden_vs_keras, exact.golden_vs_csim, exact.golden_vs_rtl)
     images = (exact.keras_images, exact.csim_images, exact.rtl_images)
     fps = report.frames_per_second
@@ -57,15 +58,14 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
     first_ms = None if first is None else first / latency.clock_mhz / 1e3
     slowest = report.slowest_module
     return [
+        ("output", "logits" if report.output == "logits" else "argmax: the index of the largest logit"),
         ("bits", f"weights {_widths(report.bits.weights)}, activations {_widths(report.bits.activations)}"),
         (
             "operations a frame",
             f"{amount(report.macs)} multiply-accumulates, {amount(report.bit_operations)} of one bit by one bit",
         ),
         ("test images", f"{report.dataset.images:,} ({report.dataset.source})"),
-        ("accuracy, trained", percent(accuracy.trained)),
-        ("accuracy, deployed", percent(accuracy.deployed)),
-        ("accuracy, RTL", f"{percent(accuracy.rtl)} of {amount(exact.rtl_images)} images"),
+        *_task_rows(report),
         ("differing integers: Keras, C simulation, RTL", ", ".join(map(amount, differing))),
         ("images compared: Keras, C simulation, RTL", ", ".join(map(amount, images))),
         ("images a second in RTL simulation", amount(report.rates.get("rtl_images_per_second"), 1)),
@@ -77,6 +77,21 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
         ),
         ("slowest module, routed on ECP5", f"{amount(timing.fmax_mhz, 1)} MHz" + (f" ({slowest})" if slowest else "")),
     ]
+
+
+def _task_rows(report: Report) -> list[tuple[str, str]]:
+    """How well the network does its task: accuracy, unless the task has other figures."""
+    figures = report.quality or {ACCURACY: report.accuracy}
+    rows = []
+    for name, found in figures.items():
+        rows.append((f"{name}, trained", _figure(name, found.trained)))
+        rows.append((f"{name}, deployed", _figure(name, found.deployed)))
+        rows.append((f"{name}, RTL", f"{_figure(name, found.rtl)} of {amount(report.exact.rtl_images)} images"))
+    return rows
+
+
+def _figure(name: str, value: float | None) -> str:
+    return DASH if value is None else metric_text(name, value)
 
 
 def resource_rows(report: Report) -> list[tuple[str, str, str, str]]:

@@ -1,6 +1,6 @@
 """One module for each layer: what adapts its input streams, its memories, its component.
 
-A window has no module of its own: it is inside its matrix-vector layer, so that the wide window never crosses a
+A window has no module of its own: it is inside the layer that reads it, so that the wide window never crosses a
 module's ports. Every other node of the IR is one module, named `<network>_<node>`.
 """
 
@@ -10,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flow.folding.cost import fifo_memory, weight_memory
-from flow.folding.fold import Fold, Folding, Memory, Style
+from flow.folding.fold import Fold, Folding, Memory, Style, driver
 from flow.ir import (
     Add,
-    Flatten,
+    Argmax,
+    Concat,
+    Depthwise,
     Fork,
     Graph,
     Matvec,
@@ -23,6 +25,7 @@ from flow.ir import (
     SumPool,
     Threshold,
     WeightCode,
+    Weighted,
     Window,
 )
 from flow.rtl import memory
@@ -56,8 +59,7 @@ class Context:
 
     def driver(self, name: str) -> Node:
         """The node whose module drives the stream `name`: a window is inside its reader, a flatten is wires."""
-        node = self.graph.by_name[name]
-        return self.driver(node.inputs[0]) if isinstance(node, (Window, Flatten)) else node
+        return driver(self.graph, name)
 
 
 def adapt(context: Context, layer: Layer, producer: Node, consumer: Node, lanes: int, prefix: str) -> dict[str, str]:
@@ -107,7 +109,8 @@ def input_prefixes(node: Node) -> list[str]:
     return ["s_axis"] if len(node.inputs) == 1 else [f"s_{letter}_axis" for letter in "ab"]
 
 
-def _matvec(context: Context, node: Matvec) -> Layer:
+def _weighted(context: Context, node: Weighted) -> Layer:
+    """A matvec or a depthwise with its window, its weights and its biases."""
     graph, fold = context.graph, context.folding.folds[node.name]
     source = graph.by_name[node.inputs[0]]
     outer = context.driver(node.inputs[0])
@@ -115,11 +118,12 @@ def _matvec(context: Context, node: Matvec) -> Layer:
     layer = _start(context, node, f"{node.name}: {node.mh} x {node.mw} weights of {node.weight_bits} bits, PE {fold.pe}, SIMD {fold.simd}.")
     module = layer.module
     if isinstance(source, Window):
-        pixels = adapt(context, layer, outer, source, outer.output.channels, "s_axis")
-        vector = stream_wires(module, "window", node.mw * element.width_bits)
+        lanes = context.folding.input_lanes(graph, source)
+        pixels = adapt(context, layer, outer, source, lanes, "s_axis")
+        vector = stream_wires(module, "window", context.stream_bits(source))
         height, width, channels = outer.output.shape
         parameters = {
-            "IN_WIDTH": element.width_bits, "CHANNELS": channels, "HEIGHT": height, "WIDTH": width,
+            "IN_WIDTH": element.width_bits, "CHANNELS": channels, "LANES": lanes, "HEIGHT": height, "WIDTH": width,
             "KERNEL_H": source.kernel[0], "KERNEL_W": source.kernel[1],
             "STRIDE_H": source.stride[0], "STRIDE_W": source.stride[1],
             "PAD_TOP": source.padding[0], "PAD_LEFT": source.padding[1],
@@ -155,15 +159,19 @@ def _matvec(context: Context, node: Matvec) -> Layer:
         module.instance("rom", "u_bias", parameters, {"clk": "clk", "enable": "memory_enable", "addr": "bias_addr", "data": "bias_data"})
     else:
         module.assign("bias_data", "'0")
+    if isinstance(node, Depthwise):
+        shape = {"CHANNELS": node.channels, "MULTIPLIER": node.multiplier, "TAPS": node.mw}
+    else:
+        shape = {"MW": node.mw, "MH": node.mh}
     parameters = {
-        "MW": node.mw, "MH": node.mh, "PE": fold.pe, "SIMD": fold.simd,
+        **shape, "PE": fold.pe, "SIMD": fold.simd,
         "IN_WIDTH": element.width_bits, "IN_SIGNED": element.signed,
         "WEIGHT_WIDTH": node.weight_bits, "WEIGHT_ODD": node.weight_code is WeightCode.ODD,
         "ACC_WIDTH": node.output.width_bits,
     }  # fmt: skip
     memory_ports = {p: p for p in ("memory_enable", "weight_addr", "weight_data", "bias_addr", "bias_data")}
     ports = {**CLOCK, **connect("s_axis", vector), **memory_ports, **connect("m_axis", stream_of("m_axis"))}
-    module.instance("matvec", "u_matvec", parameters, ports)
+    module.instance(node.kind, f"u_{node.kind}", parameters, ports)
     return layer
 
 
@@ -221,10 +229,21 @@ def _pool(context: Context, node: MaxPool | SumPool) -> Layer:
     return layer
 
 
-def _add(context: Context, node: Add) -> Layer:
+def _argmax(context: Context, node: Argmax) -> Layer:
+    layer, _, parameters, ports = _elementwise(context, node, f"{node.name}: the first position of the largest.")
+    parameters |= {"CHANNELS": context.graph.sources(node)[0].channels, "OUT_WIDTH": node.output.width_bits}
+    layer.module.instance("argmax", "u_argmax", parameters, ports)
+    return layer
+
+
+def _join(context: Context, node: Add | Concat) -> Layer:
     fold = context.folding.folds[node.name]
-    layer = _start(context, node, f"{node.name}: the sum of two streams; the FIFO holds what waits for the longer branch.")
+    what = "the sum of two streams" if isinstance(node, Add) else "two streams side by side"
+    layer = _start(context, node, f"{node.name}: {what}; the FIFO holds what waits for the longer branch.")
     parameters: dict[str, object] = {"LANES": fold.lanes}
+    if isinstance(node, Concat):
+        a, b = context.graph.sources(node)
+        parameters |= {"A_CHANNELS": a.channels, "B_CHANNELS": b.channels}
     ports = dict(CLOCK)
     for name, prefix in zip(node.inputs, input_prefixes(node), strict=True):
         source = context.driver(name)
@@ -232,7 +251,7 @@ def _add(context: Context, node: Add) -> Layer:
         parameters |= {f"{letter}_WIDTH": source.output.width_bits, f"{letter}_SIGNED": source.output.signed}
         ports |= connect(prefix, adapt(context, layer, source, node, fold.lanes, prefix))
     parameters["OUT_WIDTH"] = node.output.width_bits
-    layer.module.instance("add", "u_add", parameters, ports | connect("m_axis", stream_of("m_axis")))
+    layer.module.instance(node.kind, f"u_{node.kind}", parameters, ports | connect("m_axis", stream_of("m_axis")))
     return layer
 
 
@@ -246,8 +265,9 @@ def _fork(context: Context, node: Fork) -> Layer:
 
 
 BUILDERS: dict[type[Node], Callable[[Context, Node], Layer]] = {
-    Matvec: _matvec, Threshold: _threshold, Requantize: _requantize, MaxPool: _pool, SumPool: _pool,
-    Add: _add, Fork: _fork,
+    Matvec: _weighted, Depthwise: _weighted, Threshold: _threshold, Requantize: _requantize,
+    MaxPool: _pool, SumPool: _pool,
+    Add: _join, Concat: _join, Argmax: _argmax, Fork: _fork,
 }  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def weight_codes(weights: np.ndarray, width_bits: int, odd: bool) -> np.ndarray:
 
 
 def pack_weights(weights: np.ndarray, pe: int, simd: int, width_bits: int, odd: bool = False) -> str:
-    """The weight memory of a `matvec`, by bit planes.
+    """The weight memory of a `matvec` or `depthwise`, by bit planes.
 
     Bit (r * width_bits + p) * SIMD + i of word nf * (MW / SIMD) + sf is bit p of the code of weight
     [nf * PE + r, sf * SIMD + i].
@@ -73,7 +73,7 @@ def pack_weights(weights: np.ndarray, pe: int, simd: int, width_bits: int, odd: 
 
 
 def pack_bias(bias: np.ndarray, pe: int, width_bits: int) -> str:
-    """The bias memory of a `matvec`: word nf holds bias [nf * PE + p] in field p.
+    """The bias memory of a `matvec` or `depthwise`: word nf holds bias [nf * PE + p] in field p.
 
     Args:
         bias: int64 (MH,).

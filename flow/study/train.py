@@ -16,7 +16,7 @@ from keras_models.spec import ModelSpec
 
 def recipe(spec: ModelSpec, dataset: str, epochs: int, seed: int) -> TrainConfig:
     """The project's recipe for quantized networks, the same for every arm but for its seed."""
-    return default_config(dataset, spec.image_size, quantized=True).model_copy(update={"epochs": epochs, "seed": seed})
+    return default_config(dataset, spec.input_shape, quantized=True).model_copy(update={"epochs": epochs, "seed": seed})
 
 
 def finished(arm: Arm, spec: ModelSpec, dataset: str, epochs: int, folder: Path) -> Path | None:

@@ -54,7 +54,7 @@ def examine(data: Path | None = None) -> list[Finding]:
     """Looks for everything; starts each tool once.
 
     Args:
-        data: folder to look for CIFAR-10 in, before the usual ones.
+        data: folder to look for datasets in, before the usual ones.
     """
     return [_python(), *_packages(), _backend(), *_tools(), *_datasets(data), *_folders(), *_optional()]
 
@@ -150,7 +150,7 @@ def _started(name: str, start: Callable[[], str], remedy: str) -> Finding:
 
 
 def _datasets(data: Path | None) -> list[Finding]:
-    from flow.datasets import cifar10
+    from flow.datasets import cifar10, digits, jets
 
     places = cifar10.places(data)
     folder = cifar10.find(places)
@@ -166,7 +166,16 @@ def _datasets(data: Path | None) -> list[Finding]:
         f"a build downloads it; or unpack {cifar10.ARCHIVE_URL} and set FLOW_DATA to the folder",
         required=False,
     )
-    return [cifar, Finding("datasets", "digits", True, "comes with scikit-learn")]
+    lost = jets.missing(data)
+    physics = Finding(
+        "datasets",
+        "jets",
+        not lost,
+        f"not in {lost}" if lost else str(jets.find(data)),
+        f"set FLOW_DATA to a folder with {jets.FILES}; without it the model jets is tried on generated data",
+        required=False,
+    )
+    return [cifar, physics, Finding("datasets", "digits", True, digits.where())]
 
 
 def _folders() -> list[Finding]:

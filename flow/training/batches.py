@@ -1,4 +1,4 @@
-"""Shuffled, augmented images of one epoch; a function of seed and epoch alone."""
+"""Shuffled, augmented samples of one epoch; a function of seed and epoch alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from flow.errors import FlowError
 from flow.training.config import TrainConfig
 
 
@@ -15,11 +16,16 @@ def epoch_batches(
     """Yields the batches of an epoch; images of an incomplete last batch are left out.
 
     Args:
-        images: uint8 [images, height, width, channels].
+        images: uint8 [images, height, width, channels]; or real samples, which are not augmented.
         labels: int64 [images].
         config: batch size, augmentation, seed.
         epoch: counted from 0; a resumed run gets the same batches as an uninterrupted one.
+
+    Raises:
+        FlowError: asked to augment what are no images.
     """
+    if config.augment and (images.ndim != 4 or images.dtype != np.uint8):
+        raise FlowError("augment=true: only images of pixels are shifted and flipped; these samples are none")
     rng = np.random.default_rng((config.seed, epoch))
     order = rng.permutation(len(images))
     batch = min(config.batch, len(images))

@@ -17,7 +17,7 @@ from flow.bits import BitsSpec
 from flow.keras_env import keras
 from flow.quantizers import UNIFORM, find_system
 from flow.quantizers.n2uq import N2UQWeights
-from flow.training.loop import PIXEL_SCALE
+from flow.training.loop import as_numbers
 from keras_models.ranges import (
     Ranges,
     accumulator_exponent,
@@ -71,7 +71,7 @@ def fill_factors(kernel: np.ndarray, bits: int) -> np.ndarray:
     """The factor per filter with which it is best rounded to the grid that spans [-1, 1).
 
     Args:
-        kernel: [height, width, inputs, filters].
+        kernel: [height, width, inputs, filters], [inputs, units], or any other with the filters last.
         bits: weight width; for 1 bit the factor is 1 / mean|w| (Rastegari et al.,
             arXiv 1603.05279).
 
@@ -103,13 +103,14 @@ def fill_filters(model: keras.Model, spec: ModelSpec, bits: BitsSpec) -> None:
             continue
         convolution = model.get_layer(layer.name)
         (kernel,) = convolution.get_weights()
-        factors = fill_factors(kernel, bits.weights[layer.name])
+        rows = kernel.reshape(-1, layer.out_channels)  # a depthwise kernel has its filters in the last two axes
+        factors = fill_factors(rows, bits.weights[layer.name])
         normalization = model.get_layer(layer.batchnorm)
         gamma, beta, mean, variance = normalization.get_weights()
         wanted = factors**2 * (variance.astype(np.float64) + normalization.epsilon)
         moved = np.maximum(wanted - normalization.epsilon, 0.0)
         gamma = gamma * np.sqrt((moved + normalization.epsilon) / wanted)
-        convolution.set_weights([kernel * factors])
+        convolution.set_weights([(rows * factors).reshape(kernel.shape)])
         normalization.set_weights([gamma, beta, mean * factors, moved])
 
 
@@ -117,8 +118,8 @@ def measure_statistics(model: keras.Model, images: np.ndarray) -> None:
     """Sets all batch-norm statistics to the mean over batches of the images, in place.
 
     Args:
-        model: takes pixel / 256.
-        images: uint8 [images, height, width, channels].
+        model: takes pixel / 256 or real numbers.
+        images: uint8 [images, height, width, channels], or real samples.
     """
     normalizations = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     before = [layer.momentum for layer in normalizations]
@@ -126,7 +127,7 @@ def measure_statistics(model: keras.Model, images: np.ndarray) -> None:
         for layer in normalizations:
             layer.momentum = index / (index + 1)
         batch = images[start : start + _STATISTICS_BATCH]
-        model(batch.astype(np.float32) / PIXEL_SCALE, training=True)
+        model(as_numbers(batch), training=True)
     for layer, momentum in zip(normalizations, before, strict=True):
         layer.momentum = momentum
 
@@ -140,7 +141,7 @@ def prepare(
         spec: the topology.
         bits: width of every weight layer and activation quantizer.
         start: the trained float network; it is not changed.
-        images: training images, uint8; the first few thousand are used.
+        images: training samples; the first few thousand are used.
         quantizer: a name of `flow.quantizers.SYSTEMS`; only rounds the weights, as `start_activations` sets what
             it learns about activations.
 
@@ -166,7 +167,7 @@ def prepare(
     for layer in layers:
         kernel, *rest = rounded.get_layer(layer.name).get_weights()
         width = bits.weights[layer.name]
-        if find_system(quantizer).weights and layer.default_bits is None:
+        if find_system(quantizer).quantizes(layer):
             exact = N2UQWeights(width)(kernel).numpy()
         else:
             exact = quantize(kernel, width, weights[layer.name], signed=True)
@@ -182,7 +183,7 @@ def prepare(
     for layer in layers:
         if layer.batchnorm is None:
             limit = 2 * float(np.abs(filled.get_layer(layer.name).get_weights()[1]).max())
-            biases[layer.name] = max(accumulator_exponent(spec, layer, activations, weights), bias_exponent_for(limit))
+            biases[layer.name] = max(accumulator_exponent(layer, activations, weights), bias_exponent_for(limit))
     return filled, Ranges(activations=activations, weights=weights, biases=biases)
 
 
@@ -193,14 +194,14 @@ def activation_exponents(model: keras.Model, spec: ModelSpec, bits: BitsSpec, im
         model: a float network of the topology.
         spec: the topology.
         bits: widths.
-        images: uint8 [images, height, width, channels].
+        images: uint8 [images, height, width, channels], or real samples.
 
     Returns:
         Exponent by activation quantizer.
     """
     quantizers = spec.activation_layers()
     inputs = keras.Model(model.input, [model.get_layer(q.name).input for q in quantizers])
-    values = inputs(images.astype(np.float32) / PIXEL_SCALE, training=False)
+    values = inputs(as_numbers(images), training=False)
     parts = {}
     for quantizer, value in zip(quantizers, values, strict=True):
         value = value.numpy() if quantizer.signed else np.maximum(value.numpy(), 0)

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from flow.bits import BitsSpec
 from flow.errors import FlowError
 from flow.quantizers import UNIFORM
+from flow.tasks import ACCURACY, scores_text
 from flow.training.config import TrainConfig
 from flow.training.resume import write_atomically
 from keras_models import find_model
@@ -42,8 +43,9 @@ class CheckpointMeta(BaseModel):
         ranges: step of every quantizer, None for a float network.
         quantizer: a name of `flow.quantizers.SYSTEMS`.
         config: the recipe.
-        accuracy: on all test images, of exactly these weights, in float32.
-        test_images: how many those are.
+        accuracy: on all test images, of exactly these weights, in float32; None where the task is not to name a class.
+        scores: the figures of another task, by name, see `flow.tasks`.
+        test_images: how many test samples there are.
         note: how the checkpoint was chosen.
         command: that makes it again.
         start_sha256: of the float weights that training began from.
@@ -60,7 +62,8 @@ class CheckpointMeta(BaseModel):
     ranges: Ranges | None = None
     quantizer: str = UNIFORM
     config: TrainConfig
-    accuracy: float
+    accuracy: float | None = None
+    scores: dict[str, float] = {}
     test_images: int
     note: str = "weights of the last epoch; nothing was selected on the test images"
     command: str
@@ -68,6 +71,11 @@ class CheckpointMeta(BaseModel):
     teacher_sha256: str | None = None
     versions: dict[str, str]
     sha256: str = ""
+
+    @property
+    def score_text(self) -> str:
+        """How well it does its task, for people."""
+        return scores_text(self.scores if self.accuracy is None else {ACCURACY: self.accuracy})
 
     @property
     def label(self) -> str:
@@ -162,7 +170,7 @@ def load_checkpoint(path: str | Path) -> tuple[keras.Model, CheckpointMeta]:
         path: of the weights file, `.h5`.
 
     Returns:
-        A QKeras (or float) network from pixel / 256 to logits, and its description.
+        A QKeras (or float) network from real samples (pixel / 256) to its outputs, and its description.
 
     Raises:
         FlowError: a file is missing or corrupt; the message gives the command that makes it again.
@@ -184,7 +192,8 @@ def load_checkpoint(path: str | Path) -> tuple[keras.Model, CheckpointMeta]:
 
 
 def _history_csv(history: list[dict[str, float]]) -> str:
-    columns = ("epoch", "loss", "train_accuracy", "test_accuracy", "learning_rate", "seconds")
+    """Every column of a record but those about the run's own course."""
+    columns = [name for name in history[0] if name not in ("epochs", "seconds_left")]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)

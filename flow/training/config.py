@@ -19,12 +19,12 @@ class TrainConfig(BaseModel):
         learning_rate: its peak; it rises linearly and falls to zero with a cosine.
         warmup_epochs: length of the rise, at most a fifth of the epochs.
         weight_decay: L2 coefficient on the kernels, 0 for none.
-        augment: random shifts by up to `shift` pixels.
+        augment: random shifts by up to `shift` pixels, of images only.
         flip: random left-right flips (for photographs, not for digits).
         shift: pixels.
         frozen_epochs: last epochs, in which batch normalization keeps its statistics; at most a
             third of all.
-        distill: share of the teacher's soft labels in the loss (quantized training only).
+        distill: share of the teacher's answers in the loss (quantized training only).
         temperature: by which the logits are divided for the soft labels.
         quantizer_rate: learning rate of a quantizer's own parameters as a share of the weights' (a tenth in
             arXiv 2111.14826).
@@ -61,6 +61,12 @@ class TrainConfig(BaseModel):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+#: of samples that are no pictures, which nothing shifts or flips
+_FEATURES = {
+    "optimizer": "adam", "learning_rate": 2e-3, "warmup_epochs": 1, "augment": False, "frozen_epochs": 3,
+    "temperature": 2.0,
+}  # fmt: skip
+
 _FLOAT: dict[str, TrainConfig] = {
     "cifar10": TrainConfig(
         epochs=100,
@@ -70,6 +76,10 @@ _FLOAT: dict[str, TrainConfig] = {
         arithmetic="mixed_bfloat16",
     ),
     "digits": TrainConfig(epochs=24, batch=32, learning_rate=0.05, warmup_epochs=2, flip=False, frozen_epochs=2),
+    "jets": TrainConfig(epochs=30, batch=1024, **_FEATURES),
+    "generated-jets": TrainConfig(epochs=20, **_FEATURES),
+    "generated-sounds": TrainConfig(epochs=40, batch=64, **_FEATURES),
+    "generated-keywords": TrainConfig(epochs=15, batch=64, **_FEATURES),
 }
 
 _QUANTIZED: dict[str, TrainConfig] = {
@@ -93,18 +103,22 @@ _QUANTIZED: dict[str, TrainConfig] = {
         temperature=2.0,
         frozen_epochs=2,
     ),
+    "jets": TrainConfig(epochs=20, batch=1024, distill=0.5, **_FEATURES),
+    "generated-jets": TrainConfig(epochs=12, distill=0.5, **_FEATURES),
+    "generated-sounds": TrainConfig(epochs=30, batch=64, distill=0.5, **_FEATURES),
+    "generated-keywords": TrainConfig(epochs=8, batch=64, distill=0.5, **_FEATURES),
 }
 
 
-def default_config(dataset: str, image_size: int, quantized: bool) -> TrainConfig:
+def default_config(dataset: str, shape: tuple[int, ...], quantized: bool) -> TrainConfig:
     """The recipe for a dataset; digits move by a sixteenth of the image at most.
 
     Args:
-        dataset: ``"cifar10"`` or ``"digits"``.
-        image_size: side of the images.
+        dataset: a name of `flow.datasets.DATASETS`.
+        shape: of a sample.
         quantized: the recipe of the quantized network, else of the float network.
     """
     found = (_QUANTIZED if quantized else _FLOAT)[dataset]
     if dataset == "digits":
-        found = found.model_copy(update={"shift": image_size // 16})
+        found = found.model_copy(update={"shift": shape[0] // 16})
     return found

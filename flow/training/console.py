@@ -36,7 +36,7 @@ def epoch_line(record: EpochRecord) -> str:
     """One epoch in one line."""
     return (
         f"epoch {record.epoch:3d}/{record.epochs}  loss {record.loss:.4f}  "
-        f"train {record.train_accuracy:7.2%}  test {record.test_accuracy:7.2%}  "
+        f"train {record.train_text:>7}  test {record.test_text:>7}  "
         f"{record.seconds:5.1f} s  {duration(record.seconds_left)} left"
     )
 
@@ -90,5 +90,5 @@ class _Live:
         )
 
     def on_epoch(self, record: EpochRecord) -> None:
-        self._last = f"test {record.test_accuracy:.2%}  {duration(record.seconds_left)} left"
+        self._last = f"test {record.test_text}  {duration(record.seconds_left)} left"
         self.on_step(record.epoch, record.epochs, 1, 1, record.loss)

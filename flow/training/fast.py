@@ -13,8 +13,8 @@ from collections.abc import Callable
 from flow.bits import BitsSpec
 from flow.keras_env import keras, tf
 from flow.quantizers import UNIFORM, check_widths, find_system
+from keras_models.build import NonuniformParts, build_with, window
 from keras_models.ranges import BIAS_BITS, Ranges
-from keras_models.resnet import NonuniformParts, build_with
 from keras_models.spec import ModelSpec, WeightLayer
 
 Quantizer = Callable[[tf.Tensor], tf.Tensor]
@@ -69,7 +69,7 @@ def signed_quantizer(bits: int, exponent: int) -> Quantizer:
 
 
 class _TrainableLayers:
-    """Makes the layers; see `keras_models.resnet.LayerMaker`."""
+    """Makes the layers; see `keras_models.build.LayerMaker`."""
 
     def __init__(self, bits: BitsSpec, ranges: Ranges, parts: NonuniformParts | None) -> None:
         self._bits = bits
@@ -86,17 +86,12 @@ class _TrainableLayers:
         if bias is None and layer.batchnorm is None:
             bias = signed_quantizer(BIAS_BITS, self._ranges.biases[layer.name])
         if layer.kind == "dense":
-            return _Dense(kernel, bias, layer.out_channels, name=layer.name, dtype="float32")
-        return _Conv2D(
-            kernel,
-            bias,
-            layer.out_channels,
-            layer.kernel,
-            strides=layer.stride,
-            padding="same",
-            use_bias=bias is not None,
-            name=layer.name,
-        )
+            return _Dense(
+                kernel, bias, layer.out_channels, use_bias=bias is not None, name=layer.name, dtype="float32"
+            )
+        if layer.kind == "depthwise":
+            return _DepthwiseConv2D(kernel, bias, layer.kernel, use_bias=bias is not None, **window(layer))
+        return _Conv2D(kernel, bias, layer.out_channels, layer.kernel, use_bias=bias is not None, **window(layer))
 
     def activation(self, name: str) -> keras.layers.Layer:
         nonuniform = None if self._parts is None else self._parts.activation(name)
@@ -119,7 +114,24 @@ class _Conv2D(keras.layers.Conv2D):
 
     def call(self, inputs):
         weights = self._kernel(tf.convert_to_tensor(_as_stored(self.kernel)))
-        x = tf.nn.conv2d(inputs, tf.cast(weights, inputs.dtype), strides=self.strides, padding="SAME")
+        x = tf.nn.conv2d(inputs, tf.cast(weights, inputs.dtype), strides=self.strides, padding=self.padding.upper())
+        if self.use_bias:
+            bias = self._bias(tf.convert_to_tensor(_as_stored(self.bias)))
+            x = tf.nn.bias_add(x, tf.cast(bias, inputs.dtype))
+        return x
+
+
+class _DepthwiseConv2D(keras.layers.DepthwiseConv2D):
+    """A convolution of each channel with quantized weights; they are rounded in float32, then cast."""
+
+    def __init__(self, kernel: Quantizer, bias: Quantizer | None, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self._kernel, self._bias = kernel, bias
+
+    def call(self, inputs):
+        weights = self._kernel(tf.convert_to_tensor(_as_stored(self.depthwise_kernel)))
+        strides = (1, *self.strides, 1)
+        x = tf.nn.depthwise_conv2d(inputs, tf.cast(weights, inputs.dtype), strides, self.padding.upper())
         if self.use_bias:
             bias = self._bias(tf.convert_to_tensor(_as_stored(self.bias)))
             x = tf.nn.bias_add(x, tf.cast(bias, inputs.dtype))
@@ -129,13 +141,14 @@ class _Conv2D(keras.layers.Conv2D):
 class _Dense(keras.layers.Dense):
     """A dense layer with quantized weights, always in float32."""
 
-    def __init__(self, kernel: Quantizer, bias: Quantizer, *args, **kwargs) -> None:
+    def __init__(self, kernel: Quantizer, bias: Quantizer | None, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self._kernel, self._bias = kernel, bias
 
     def call(self, inputs):
         weights = self._kernel(tf.convert_to_tensor(self.kernel))
-        return tf.matmul(inputs, weights) + self._bias(tf.convert_to_tensor(self.bias))
+        x = tf.matmul(inputs, weights)
+        return x + self._bias(tf.convert_to_tensor(self.bias)) if self.use_bias else x
 
 
 def _as_stored(variable):

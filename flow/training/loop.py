@@ -11,13 +11,15 @@ import numpy as np
 
 from flow.datasets import Dataset
 from flow.keras_env import keras, tf
+from flow.tasks import ACCURACY, METRICS, score
 from flow.training.batches import epoch_batches
 from flow.training.config import TrainConfig
+from flow.training.objectives import OBJECTIVES, Objective
 from flow.training.progress import EpochRecord, Progress
 from flow.training.resume import TrainState, load_state, save_state
 
 PIXEL_SCALE = 256.0
-"""The networks take pixel / 256."""
+"""Of uint8 samples the networks take pixel / 256."""
 
 _EVAL_BATCH = 500
 _STEPS_BETWEEN_REPORTS = 50
@@ -32,21 +34,24 @@ def fit(
     identity: str = "",
     teacher: keras.Model | None = None,
     before_frozen: Callable[[], None] | None = None,
+    task: str = "classification",
 ) -> list[dict[str, float]]:
     """Trains a model in place and resumes an interrupted run of the same recipe.
 
-    The loss is `(1 - d) CE(labels) + d T^2 KL(teacher / T || student / T)` with d = `distill`
-    and T = `temperature` (Hinton et al., arXiv 1503.02531), d = 0 without a teacher.
+    The loss of a classification is `(1 - d) CE(labels) + d T^2 KL(teacher / T || student / T)` with
+    d = `distill` and T = `temperature` (Hinton et al., arXiv 1503.02531), that of a reconstruction
+    `(1 - d) MSE(input) + d MSE(teacher)`; d = 0 without a teacher.
 
     Args:
-        model: takes pixel / 256, returns logits.
-        data: training images; the test images are only reported on.
+        model: takes pixel / 256 or real numbers, returns logits or a reconstruction.
+        data: training samples; the test samples are only reported on.
         config: the recipe.
         progress: is told of every epoch.
         state_path: where the state is kept after each epoch; None keeps none.
         identity: a hash of all that the result depends on; a state with another is not used.
-        teacher: its logits on the same augmented images are the soft labels.
+        teacher: its outputs on the same augmented samples are learned too.
         before_frozen: is called once, before the first epoch with frozen statistics.
+        task: what the model is for, see `flow.tasks`.
 
     Returns:
         A record per epoch, earlier ones of a resumed run included.
@@ -63,14 +68,15 @@ def fit(
                 variable.assign(value)
             history = state.history
             progress.on_message(f"goes on after epoch {state.epoch}, found in {state_path}")
-    steps = {frozen: _train_step(model, optimizer, config, teacher, frozen) for frozen in (False, True)}
+    objective = OBJECTIVES[task]
+    steps = {frozen: _train_step(model, optimizer, config, objective, teacher, frozen) for frozen in (False, True)}
     first = len(history)
     begin = time.monotonic()
     for epoch in range(first, config.epochs):
         started = time.monotonic()
         if epoch == config.first_frozen_epoch and before_frozen:
             before_frozen()
-        loss, train_accuracy = _train_epoch(
+        loss, train_score = _train_epoch(
             steps[epoch >= config.first_frozen_epoch], optimizer, data, config, epoch, progress
         )
         done = epoch + 1
@@ -78,8 +84,9 @@ def fit(
             epoch=done,
             epochs=config.epochs,
             loss=loss,
-            train_accuracy=train_accuracy,
-            test_accuracy=accuracy(model, data.x_test, data.y_test),
+            metric=METRICS[task],
+            train_score=train_score,
+            test_score=evaluate(model, data, task)[METRICS[task]],
             learning_rate=float(optimizer.learning_rate),
             seconds=time.monotonic() - started,
             seconds_left=(time.monotonic() - begin) / (done - first) * (config.epochs - done),
@@ -106,42 +113,53 @@ def learning_rate(config: TrainConfig, epoch: float) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * passed))
 
 
-def predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Logits of raw images.
+def as_numbers(samples) -> tf.Tensor:
+    """The real numbers, float32, that raw samples stand for: pixel / 256 for uint8, else the samples themselves."""
+    numbers = tf.cast(samples, tf.float32)
+    return numbers / PIXEL_SCALE if samples.dtype == np.uint8 else numbers
+
+
+def predict(model: keras.Model, samples: np.ndarray) -> np.ndarray:
+    """What a network answers to raw samples.
 
     Args:
-        model: takes pixel / 256.
-        images: uint8 [images, height, width, channels].
+        model: takes pixel / 256 or real numbers.
+        samples: uint8 [images, height, width, channels], or real numbers [samples, ...].
 
     Returns:
-        float32 [images, classes].
+        float32 [samples, outputs].
     """
-    forward = tf.function(lambda x: model(tf.cast(x, tf.float32) / PIXEL_SCALE, training=False))
+    forward = tf.function(lambda x: model(as_numbers(x), training=False))
     parts = [
-        forward(tf.constant(images[start : start + _EVAL_BATCH])).numpy()
-        for start in range(0, len(images), _EVAL_BATCH)
+        forward(tf.constant(samples[start : start + _EVAL_BATCH])).numpy()
+        for start in range(0, len(samples), _EVAL_BATCH)
     ]
     return np.concatenate(parts).astype(np.float32)
 
 
 def accuracy(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> float:
     """Share of raw images whose largest logit is that of their label."""
-    return float(np.mean(predict(model, images).argmax(axis=1) == labels))
+    return score("classification", predict(model, images), images, labels)[ACCURACY]
+
+
+def evaluate(model: keras.Model, data: Dataset, task: str) -> dict[str, float]:
+    """The figures of a task on all test samples, see `flow.tasks.score`."""
+    return score(task, predict(model, data.x_test), as_numbers(data.x_test).numpy(), data.y_test)
 
 
 def _train_epoch(
     step_function, optimizer, data: Dataset, config: TrainConfig, epoch: int, progress: Progress
 ) -> tuple[float, float]:
-    """One pass over the training images; returns mean loss and accuracy on the way."""
+    """One pass over the training samples; returns mean loss and the task's metric on the way."""
     steps = len(data.x_train) // min(config.batch, len(data.x_train))
-    losses, hits, seen = 0.0, 0, 0
+    losses, counted, seen = 0.0, 0.0, 0
     for step, (images, labels) in enumerate(epoch_batches(data.x_train, data.y_train, config, epoch)):
         optimizer.set_learning_rate(learning_rate(config, epoch + step / steps))
-        loss, right = step_function(tf.constant(images), tf.constant(labels))
-        losses, hits, seen = losses + float(loss), hits + int(right), seen + len(labels)
+        loss, count = step_function(tf.constant(images), tf.constant(labels))
+        losses, counted, seen = losses + float(loss), counted + float(count), seen + len(labels)
         if (step + 1) % _STEPS_BETWEEN_REPORTS == 0:
             progress.on_step(epoch + 1, config.epochs, step + 1, steps, losses / (step + 1))
-    return losses / steps, hits / seen
+    return losses / steps, counted / seen
 
 
 class _Optimizers:
@@ -185,31 +203,24 @@ def _optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
     return keras.optimizers.SGD(config.learning_rate, momentum=0.9, nesterov=True, jit_compile=False)
 
 
-def _train_step(model, optimizer, config: TrainConfig, teacher, frozen: bool):
-    """One step as a graph: uint8 images, labels -> loss, number of right answers."""
+def _train_step(model, optimizer, config: TrainConfig, objective: Objective, teacher, frozen: bool):
+    """One step as a graph: raw samples, labels -> loss, what the objective counts."""
     kernels = [v for v in model.trainable_variables if "kernel" in v.name]
     share = config.distill if teacher is not None else 0.0
-    temperature = config.temperature
 
     @tf.function
-    def step(images, labels):
-        x = tf.cast(images, tf.float32) / PIXEL_SCALE
-        soft = None
-        if share:
-            soft = tf.nn.softmax(tf.cast(teacher(x, training=False), tf.float32) / temperature)
+    def step(samples, labels):
+        x = as_numbers(samples)
+        taught = tf.cast(teacher(x, training=False), tf.float32) if share else None
         with tf.GradientTape() as tape:
-            logits = tf.cast(model(x, training=not frozen), tf.float32)
-            loss = (1 - share) * tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+            outputs = tf.cast(model(x, training=not frozen), tf.float32)
+            loss = (1 - share) * objective.learn(outputs, x, labels)
             if share:
-                # Cross-entropy with the soft labels: KL up to the teacher's constant entropy.
-                loss += (share * temperature**2) * tf.reduce_mean(
-                    tf.nn.softmax_cross_entropy_with_logits(soft, logits / temperature)
-                )
+                loss += share * objective.imitate(outputs, taught, config.temperature)
             if config.weight_decay:
                 decay = tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
                 loss += config.weight_decay * decay
         optimizer.apply(tape, loss)
-        right = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == labels, tf.int32))
-        return loss, right
+        return loss, objective.count(outputs, x, labels)
 
     return step

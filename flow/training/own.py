@@ -13,7 +13,7 @@ from flow.keras_env import keras
 from flow.quantizers.start import IMAGES, start_activations
 from flow.training.calibrate import STATISTICS_IMAGES, measure_statistics
 from flow.training.config import TrainConfig
-from flow.training.loop import PIXEL_SCALE, fit
+from flow.training.loop import as_numbers, fit
 from flow.training.progress import Progress, Silent
 
 
@@ -51,7 +51,7 @@ def train_own(
             raise FlowError(f"{what} takes {shapes}")
     if teacher is not None and teacher.output_shape != model.output_shape:
         raise FlowError(f"the teacher gives {teacher.output_shape[1:]} logits, the network {model.output_shape[1:]}")
-    start_activations(model, data.x_train[:IMAGES].astype(np.float32) / PIXEL_SCALE)
+    start_activations(model, as_numbers(data.x_train[:IMAGES]))
 
     def measure() -> None:
         measure_statistics(model, data.x_train[:STATISTICS_IMAGES])

@@ -16,6 +16,7 @@ from flow.datasets import Dataset
 from flow.keras_env import keras, precision
 from flow.quantizers import UNIFORM, find_system
 from flow.quantizers.start import IMAGES, start_activations
+from flow.tasks import ACCURACY, scores_text
 from flow.training.calibrate import STATISTICS_IMAGES, copy_weights, measure_statistics, prepare
 from flow.training.checkpoints import (
     CheckpointMeta,
@@ -28,7 +29,7 @@ from flow.training.checkpoints import (
 )
 from flow.training.config import TrainConfig, default_config
 from flow.training.fast import build_trainable
-from flow.training.loop import PIXEL_SCALE, accuracy, fit
+from flow.training.loop import as_numbers, evaluate, fit
 from flow.training.progress import Progress, Silent
 from keras_models.ranges import Ranges
 from keras_models.spec import ModelSpec
@@ -42,12 +43,12 @@ class Trained:
 
     Attributes:
         spec: the topology.
-        model: the network, in float32, from pixel / 256 to logits.
+        model: the network, in float32.
         dataset: its name.
         config: the recipe.
         history: a record per epoch.
-        accuracy: on all test images, of `model`.
-        test_images: how many those are.
+        scores: on all test samples, of `model`, see `flow.tasks`.
+        test_images: how many test samples there are.
         bits: widths, None for a float network.
         ranges: steps, None for a float network.
         quantizer: a name of `flow.quantizers.SYSTEMS`.
@@ -60,7 +61,7 @@ class Trained:
     dataset: str
     config: TrainConfig
     history: list[dict[str, float]]
-    accuracy: float
+    scores: dict[str, float]
     test_images: int
     bits: BitsSpec | None = None
     ranges: Ranges | None = None
@@ -68,6 +69,11 @@ class Trained:
     start_sha256: str | None = None
     teacher_sha256: str | None = None
     state_path: Path | None = None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of right labels, None where the task is not to name a class."""
+        return self.scores.get(ACCURACY)
 
     def save(self, command: str, folder: Path | None = None) -> Path:
         """Writes the checkpoint.
@@ -88,6 +94,7 @@ class Trained:
             quantizer=self.quantizer,
             config=self.config,
             accuracy=self.accuracy,
+            scores={name: value for name, value in self.scores.items() if name != ACCURACY},
             test_images=self.test_images,
             command=command,
             start_sha256=self.start_sha256,
@@ -111,12 +118,12 @@ def train_float(
 
     Args:
         spec: the topology.
-        data: images in its input shape.
+        data: samples in its input shape.
         config: the recipe; `default_config` if not given.
         progress: is told of every epoch.
         state_dir: where an interrupted run is kept and found again; None keeps none.
     """
-    config = config or default_config(data.name, spec.image_size, quantized=False)
+    config = config or default_config(data.name, spec.input_shape, quantized=False)
     progress = progress or Silent()
     keras.utils.set_random_seed(config.seed)
     with precision(config.arithmetic):
@@ -125,7 +132,7 @@ def train_float(
     progress.on_message(f"float {spec.name} on {data.name}: {config.epochs} epochs")
     state_path = _state_path(state_dir, identity)
     freeze = _statistics_of(model, data)
-    history = fit(model, data, config, progress, state_path, identity, before_frozen=freeze)
+    history = fit(model, data, config, progress, state_path, identity, before_frozen=freeze, task=spec.task)
     final = spec.build_float()
     copy_weights(model, final)
     return Trained(
@@ -134,7 +141,7 @@ def train_float(
         dataset=data.name,
         config=config,
         history=history,
-        accuracy=accuracy(final, data.x_test, data.y_test),
+        scores=evaluate(final, data, spec.task),
         test_images=len(data.x_test),
         state_path=state_path,
     )
@@ -156,7 +163,7 @@ def train_quantized(
     Args:
         spec: the topology.
         bits: width of every weight layer and activation quantizer.
-        data: images in its input shape.
+        data: samples in its input shape.
         start: the trained float network; it is not changed.
         config: the recipe; `default_config` if not given.
         progress: is told of every epoch.
@@ -164,7 +171,7 @@ def train_quantized(
         teacher: of the soft labels; `start` if not given.
         quantizer: a name of `flow.quantizers.SYSTEMS`.
     """
-    config = config or default_config(data.name, spec.image_size, quantized=True)
+    config = config or default_config(data.name, spec.input_shape, quantized=True)
     progress = progress or Silent()
     teacher = teacher or start
     keras.utils.set_random_seed(config.seed)
@@ -173,7 +180,7 @@ def train_quantized(
         model = build_trainable(spec, bits, ranges, quantizer)
     copy_weights(prepared, model)
     if find_system(quantizer).thresholds:
-        start_activations(model, data.x_train[:IMAGES].astype(np.float32) / PIXEL_SCALE)
+        start_activations(model, as_numbers(data.x_train[:IMAGES]))
         copy_weights(prepared, model)
     hashes = weights_sha256(start), weights_sha256(teacher)
     parts = bits.model_dump_json(), ranges.model_dump_json(), *hashes, *([] if quantizer == UNIFORM else [quantizer])
@@ -183,7 +190,7 @@ def train_quantized(
     )
     state_path = _state_path(state_dir, identity)
     freeze = _statistics_of(model, data)
-    history = fit(model, data, config, progress, state_path, identity, teacher, freeze)
+    history = fit(model, data, config, progress, state_path, identity, teacher, freeze, spec.task)
     final = spec.build_quantized(bits, ranges, quantizer)
     copy_weights(model, final)
     return Trained(
@@ -192,7 +199,7 @@ def train_quantized(
         dataset=data.name,
         config=config,
         history=history,
-        accuracy=accuracy(final, data.x_test, data.y_test),
+        scores=evaluate(final, data, spec.task),
         test_images=len(data.x_test),
         bits=bits,
         ranges=ranges,
@@ -232,7 +239,7 @@ def float_start(
 
     Args:
         spec: the topology.
-        data: images in its input shape.
+        data: samples in its input shape.
         folder: where a float checkpoint is looked for first, and where a new one is written.
         progress: is told what was found, and of every epoch.
         seed: of a network that is trained now.
@@ -245,10 +252,10 @@ def float_start(
         path = find_checkpoint(spec.name, data.name, None, place)
         if path is not None:
             model, meta = load_checkpoint(path)
-            progress.on_message(f"float start: {path}, {meta.accuracy:.2%} on the test images")
+            progress.on_message(f"float start: {path}, {meta.score_text} on the test samples")
             return model
-    config = default_config(data.name, spec.image_size, quantized=False).model_copy(update={"seed": seed})
+    config = default_config(data.name, spec.input_shape, quantized=False).model_copy(update={"seed": seed})
     trained = train_float(spec, data, config, progress, folder)
     path = trained.save(f"flow train --model {spec.name} --float --dataset {data.name} --seed {seed}", folder)
-    progress.on_message(f"float start: {path}, {trained.accuracy:.2%} on the test images")
+    progress.on_message(f"float start: {path}, {scores_text(trained.scores)} on the test samples")
     return trained.model

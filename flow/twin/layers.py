@@ -1,4 +1,4 @@
-"""The Keras layers that only a twin has: `Threshold`, `Requantize`, `SumPool` and weight quantizers for float64 layers.
+"""The Keras layers that only a twin has: activations, sums and filters of integers, quantizers for float64 layers.
 
 Tensors between the layers of a twin are real numbers, integer * 2**-fraction_bits, so that the layers of Keras and
 hls4ml understand them; our layers turn them into integers, compute, and turn the codes back. Importing this
@@ -146,6 +146,76 @@ class SumPool(_IntegerActivation):
 
 
 @keras.utils.register_keras_serializable(PACKAGE)
+class Depthwise(_IntegerActivation):
+    """Filters of one channel each: out[c * multiplier + m] = bias + sum of in[ky, kx, c] * weight[ky, kx, c, m].
+
+    Sums in the layer's own float type; the fold picks one that holds every partial sum exactly.
+
+    Args:
+        size: rows and columns of the window.
+        stride: rows and columns from one window to the next.
+        padding: rows of zeros above, columns left, rows below, columns right.
+        multiplier: filters of a channel.
+        weight_bits: of a weight, 1 to 8.
+        binary: weights are -1 and +1.
+
+    Weights: `weight` int64 (KH, KW, C, multiplier); `bias` int64 (C * multiplier,), on the output's grid.
+    """
+
+    def __init__(self, *, size: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int, int, int],
+                 multiplier: int, weight_bits: int, binary: bool, **kwargs) -> None:  # fmt: skip
+        super().__init__(**kwargs)
+        self.size, self.stride, self.padding = tuple(size), tuple(stride), tuple(padding)
+        self.multiplier, self.weight_bits, self.binary = multiplier, weight_bits, binary
+
+    def build(self, input_shape) -> None:
+        channels = input_shape[-1]
+        weight = {"dtype": "int64", "initializer": "zeros", "trainable": False}
+        self.weight = self.add_weight(name="weight", shape=(*self.size, channels, self.multiplier), **weight)
+        self.bias = self.add_weight(name="bias", shape=(channels * self.multiplier,), **weight)
+        super().build(input_shape)
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        top, left, bottom, right = self.padding
+        out_h = (height + top + bottom - self.size[0]) // self.stride[0] + 1
+        out_w = (width + left + right - self.size[1]) // self.stride[1] + 1
+        return (batch, out_h, out_w, channels * self.multiplier)
+
+    def call(self, inputs):
+        _, out_h, out_w, outputs = self.compute_output_shape(inputs.shape)
+        top, left, bottom, right = self.padding
+        x = tf.pad(inputs * 2.0**self.input_fraction_bits, ((0, 0), (top, bottom), (left, right), (0, 0)))
+        weight = tf.cast(self.weight, inputs.dtype)
+        total = tf.cast(tf.reshape(self.bias, (-1, self.multiplier)), inputs.dtype)
+        for ky in range(self.size[0]):
+            for kx in range(self.size[1]):
+                rows = slice(ky, ky + (out_h - 1) * self.stride[0] + 1, self.stride[0])
+                columns = slice(kx, kx + (out_w - 1) * self.stride[1] + 1, self.stride[1])
+                total += x[:, rows, columns, :, None] * weight[ky, kx]
+        return tf.reshape(total, (-1, out_h, out_w, outputs)) * 2.0**-self.output_fraction_bits
+
+    def get_config(self) -> dict:
+        own = {name: list(getattr(self, name)) for name in ("size", "stride", "padding")}
+        own |= {name: getattr(self, name) for name in ("multiplier", "weight_bits", "binary")}
+        return {**super().get_config(), **own}
+
+
+@keras.utils.register_keras_serializable(PACKAGE)
+class Argmax(_IntegerActivation):
+    """The position of the largest element of a vector; of several that are equal, the first."""
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], 1)
+
+    def call(self, inputs):
+        count = inputs.shape[-1]
+        largest = tf.reduce_max(inputs, axis=-1, keepdims=True)
+        positions = tf.where(inputs == largest, tf.range(count), count)
+        return tf.cast(tf.reduce_min(positions, axis=-1, keepdims=True), inputs.dtype)
+
+
+@keras.utils.register_keras_serializable(PACKAGE)
 class WideBits(qkeras.quantized_bits):
     """`quantized_bits` of fixed weights, without a gradient, that also takes what QKeras' own does not.
 
@@ -166,7 +236,7 @@ class WideBinary(qkeras.binary):
 
 
 #: what Keras needs to rebuild a twin from its configuration
-_OWN = (Threshold, Requantize, SumPool, WideBits, WideBinary)
+_OWN = (Threshold, Requantize, SumPool, Depthwise, Argmax, WideBits, WideBinary)
 CUSTOM_OBJECTS = {f"{PACKAGE}>{cls.__name__}": cls for cls in _OWN} | {
     "QConv2D": qkeras.QConv2D,
     "QDense": qkeras.QDense,

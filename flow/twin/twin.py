@@ -52,7 +52,8 @@ class Twin:
     """A network of integers in Keras.
 
     Attributes:
-        model: tf_keras functional model from numbers on the grid of `input` to logits on a power-of-two grid.
+        model: tf_keras functional model from numbers on the grid of `input` to logits on a power-of-two grid, or to
+            the position of the largest one.
         input: what a code of the input stands for.
         output_fraction_bits: logit = integer * 2**-output_fraction_bits.
         activations: every folded activation, in order.
@@ -62,6 +63,11 @@ class Twin:
     input: InputGrid
     output_fraction_bits: int
     activations: tuple[Folded, ...] = ()
+
+    @property
+    def gives_labels(self) -> bool:
+        """Whether the output is the position of the largest logit."""
+        return type(self.model.layers[-1]).__name__ == "Argmax"
 
     def __post_init__(self) -> None:
         # hls4ml's converter is handed the bare model and has to know its input's type

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from flow.files import write_whole
 from flow.network import is_model_file
 from flow.pipeline.arrays import array_bytes
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.stage import Result, Stage, Work
 from flow.pipeline.stages.common import code
-from flow.pipeline.subject import default_grid, input_codes, share_right, subject_of
+from flow.pipeline.subject import default_grid, input_codes, scores, subject_of
+from flow.tasks import scores_text
 
 if TYPE_CHECKING:
     from flow.keras_env import keras
@@ -29,7 +28,7 @@ def run(work: Work) -> Result:
 
     subject, progress = subject_of(work.config), work.reporter.progress
     trained, samples = subject.load(work.path("train", work.values("train")["network"])), subject.samples()
-    twin = fold_network(trained, default_grid(samples, input_shape(trained)))
+    twin = fold_network(trained, default_grid(samples, input_shape(trained)), work.config.output == "argmax")
     save(twin, work.folder / TWIN)
     work.reporter.line(f"  the hardware receives {twin.input.precision} of shape {twin.input.shape}")
     codes = input_codes(work.config, samples, twin.input)
@@ -38,44 +37,46 @@ def run(work: Work) -> Result:
     differing = compare_trained_deployed(
         trained, twin, codes, lambda done: progress("trained against deployed", done, len(codes))
     )
-    labels = None if samples is None else samples.labels
-    deployed = share_right(outputs, labels)
-    trained_accuracy = _trained_accuracy(trained, samples)
-    accuracies = "" if labels is None else f"trained {trained_accuracy:.2%}, deployed {deployed:.2%} on "
+    deployed = scores(samples, outputs, twin.output_fraction_bits, output=work.config.output)
+    before = _trained_scores(trained, samples)
+    said = f"trained {scores_text(before)}, deployed {scores_text(deployed)} on " if deployed else ""
+    named = f" and {differing.labels} labels" if _has_classes(samples) else ""
     work.reporter.line(
-        f"  {accuracies}{len(codes):,} samples; "
-        f"{differing.activations:,} of {differing.total:,} activations and {differing.labels} labels differ"
+        f"  {said}{len(codes):,} samples; {differing.activations:,} of {differing.total:,} activations{named} differ"
     )
     values = {
         "input": twin.input.to_json(),
-        "accuracy_trained": trained_accuracy,
-        "accuracy_deployed": deployed,
+        "scores_trained": before,
+        "scores_deployed": deployed,
         "images": len(codes),
         "differing_activations": differing.activations,
         "total_activations": differing.total,
-        "differing_labels": differing.labels,
+        "differing_labels": differing.labels if _has_classes(samples) else None,
         "activation_bits": {folded.name: folded.bits for folded in twin.activations},
     }
     return Result(values, (TWIN, OUTPUTS))
 
 
-def _trained_accuracy(trained: keras.Model, samples: Samples | None) -> float | None:
+def _has_classes(samples: Samples | None) -> bool:
+    """Whether the largest output means something; so it does as far as one knows where there are no samples."""
+    return samples is None or samples.task == "classification"
+
+
+def _trained_scores(trained: keras.Model, samples: Samples | None) -> dict[str, float]:
     """Of the network as it was trained, on real numbers."""
     from flow.training.loop import predict
 
-    if samples is None or samples.labels is None:
-        return None
+    if samples is None or (samples.labels is None and _has_classes(samples)):
+        return {}
     # a sigmoid at the end has its middle at 1/2
     sigmoid = getattr(getattr(trained.layers[-1], "activation", None), "__name__", None) == "sigmoid"
-    # `predict` takes pixels
-    scale = 1 if samples.x.dtype == np.uint8 else 256
-    return share_right(predict(trained, samples.x * scale if scale > 1 else samples.x), samples.labels, 0.5 * sigmoid)
+    return scores(samples, predict(trained, samples.x), middle=0.5 * sigmoid)
 
 
-def _settings(config: BuildConfig) -> dict | None:
+def _settings(config: BuildConfig) -> dict:
     """Random inputs are as many as the RTL gets."""
     random = is_model_file(config.model) and config.samples is None
-    return {"images": config.images, "seed": config.seed} if random else None
+    return {"output": config.output} | ({"images": config.images, "seed": config.seed} if random else {})
 
 
-STAGE = Stage("fold", ("train",), code("fold", "twin"), _settings, run)
+STAGE = Stage("fold", ("train",), code("fold", "twin", "tasks.py"), _settings, run)

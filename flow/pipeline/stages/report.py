@@ -15,6 +15,7 @@ from flow.pipeline.stages.convert import GRAPH
 from flow.pipeline.stages.rtl import FOLDING
 from flow.pipeline.subject import subject_of
 from flow.report import check, write
+from flow.tasks import ACCURACY
 
 #: whose versions decide the figures
 PACKAGES = (
@@ -68,7 +69,7 @@ def _work(graph: ir.Graph) -> dict[str, dict[str, int]]:
     return {
         node.name: {"macs": node.macs, "weight_bits": node.weight_bits, "input_bits": graph.sources(node)[0].width_bits}
         for node in graph.nodes
-        if isinstance(node, ir.Matvec)
+        if isinstance(node, ir.Weighted)
     }
 
 
@@ -80,8 +81,17 @@ def _folding(work: Work, graph: ir.Graph) -> dict[str, dict[str, int]]:
 def _bits(work: Work) -> dict[str, dict[str, int]]:
     """Widths as they are deployed."""
     graph = ir.load(work.path("convert", GRAPH))
-    weights = {node.name: node.weight_bits for node in graph.nodes if isinstance(node, ir.Matvec)}
+    weights = {node.name: node.weight_bits for node in graph.nodes if isinstance(node, ir.Weighted)}
     return {"weights": weights, "activations": work.values("fold")["activation_bits"]}
+
+
+def _quality(scores: dict[str, dict[str, float]]) -> tuple[dict[str, float | None], dict[str, dict[str, float | None]]]:
+    """Accuracy, and the other figures by name, each as trained, deployed and in RTL."""
+    found = {
+        name: {engine: figures.get(name) for engine, figures in scores.items()}
+        for name in dict.fromkeys((ACCURACY, *scores["deployed"]))
+    }
+    return found.pop(ACCURACY), found
 
 
 def without_folders(text: str) -> str:
@@ -105,8 +115,15 @@ def assemble(work: Work) -> dict[str, Any]:
     timing = _timing(work)
     if timing["fmax_mhz"] is None:
         not_measured["timing"] = "the build was asked not to route (route=false)"
-    if samples is None or samples.labels is None:
+    scores = {"trained": folded["scores_trained"], "deployed": folded["scores_deployed"], "rtl": rtl["scores"]}
+    accuracy, quality = _quality(scores)
+    if samples is not None and samples.task != "classification":
+        not_measured["accuracy"] = f"the task is {samples.task}: no class is named"
+        not_measured["exact.trained_vs_deployed_labels"] = not_measured["accuracy"]
+    elif accuracy["deployed"] is None:
         not_measured["accuracy"] = "no labels were given"
+    for name in (name for name, found in quality.items() if found["rtl"] is None):
+        not_measured[f"quality.{name}.rtl"] = "the RTL's samples are too few, or all of one kind"
     routed = work.values("synthesize").get("timing", {})
     part = [name for name, found in routed.items() if tuple(found["lanes"]) != (1, 1)]
     if part:
@@ -116,17 +133,15 @@ def assemble(work: Work) -> dict[str, Any]:
         )
     return {
         "model": subject.name,
+        "output": config.output,
         "bits": _bits(work),
         "dataset": {
             "name": "random" if samples is None else samples.name,
             "images": folded["images"],
             "source": without_folders(trained["source"]),
         },
-        "accuracy": {
-            "trained": folded["accuracy_trained"],
-            "deployed": folded["accuracy_deployed"],
-            "rtl": rtl["accuracy"],
-        },
+        "accuracy": accuracy,
+        "quality": quality,
         "exact": {
             "images": min(converted["images"], csim["images"], rtl["images"]),
             "keras_images": converted["images"],

@@ -34,7 +34,7 @@ def run(work: Work) -> Result:
     if work.config.route:
         graph = ir.load(work.path("convert", GRAPH))
         folding = file.load(graph, work.path("rtl", FOLDING))
-        rows = {node.name: folding.folds[node.name].pe for node in graph.nodes if isinstance(node, ir.Matvec)}
+        rows = {node.name: folding.folds[node.name].pe for node in graph.nodes if isinstance(node, ir.Weighted)}
         routed = network.route(design, sizes, cache, rows, work.config.route_rows or None, tell("modules routed"))
         slowest = min(routed, key=lambda name: routed[name].fmax_mhz)
         reporter.line(f"  routed on ECP5: slowest module {slowest}, {routed[slowest].fmax_mhz:.1f} MHz")

@@ -1,8 +1,8 @@
-"""Builders of the residual family, float and quantized, from one description.
+"""Builders of a description's networks, float and quantized.
 
-Both networks take pixel / 256 (float32, NHWC) and return logits; the layers that carry weights
-have the same names in both, so that weights move from one to the other by name. The topology is
-that of MLPerf Tiny's ResNet-8 (github.com/mlcommons/tiny, image classification).
+Both networks take real samples (float32, NHWC; pixels are pixel / 256) and return logits or a
+reconstruction; the layers that carry weights have the same names in both, so that weights move
+from one to the other by name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from flow.bits import BitsSpec
 from flow.keras_env import keras, qkeras
 from flow.quantizers import UNIFORM, System, check_widths, find_system
 from keras_models.ranges import BIAS_BITS, Ranges
-from keras_models.spec import ModelSpec, Stack, WeightLayer
+from keras_models.spec import ModelSpec, Node, WeightLayer
 
 BATCHNORM_MOMENTUM = 0.99
 
@@ -28,23 +28,22 @@ class LayerMaker(Protocol):
         """A rectifier."""
 
     def residual(self, name: str) -> keras.layers.Layer:
-        """What stands on a signed branch before its add."""
+        """A signed quantizer: on real inputs, and on a branch before its add."""
 
 
 class FloatLayers:
     """Plain Keras layers."""
 
     def weighted(self, layer: WeightLayer) -> keras.layers.Layer:
+        bias = layer.batchnorm is None
         if layer.kind == "dense":
-            return keras.layers.Dense(layer.out_channels, name=layer.name, dtype="float32")
+            return keras.layers.Dense(layer.out_channels, use_bias=bias, name=layer.name, dtype="float32")
+        if layer.kind == "depthwise":
+            return keras.layers.DepthwiseConv2D(
+                layer.kernel, use_bias=bias, depthwise_initializer="he_normal", **window(layer)
+            )
         return keras.layers.Conv2D(
-            layer.out_channels,
-            layer.kernel,
-            strides=layer.stride,
-            padding="same",
-            use_bias=layer.batchnorm is None,
-            kernel_initializer="he_normal",
-            name=layer.name,
+            layer.out_channels, layer.kernel, use_bias=bias, kernel_initializer="he_normal", **window(layer)
         )
 
     def activation(self, name: str) -> keras.layers.Layer:
@@ -66,18 +65,20 @@ class QuantizedLayers:
         bias = None
         if layer.batchnorm is None:
             bias = weight_quantizer(BIAS_BITS, self._ranges.biases[layer.name])
+        shared = {"use_bias": bias is not None, "bias_quantizer": bias}
         if layer.kind == "dense":
-            return qkeras.QDense(layer.out_channels, kernel_quantizer=kernel, bias_quantizer=bias, name=layer.name)
+            return qkeras.QDense(layer.out_channels, kernel_quantizer=kernel, name=layer.name, **shared)
+        if layer.kind == "depthwise":
+            return qkeras.QDepthwiseConv2D(
+                layer.kernel, depthwise_quantizer=kernel, depthwise_initializer="he_normal", **shared, **window(layer)
+            )
         return qkeras.QConv2D(
             layer.out_channels,
             layer.kernel,
-            strides=layer.stride,
-            padding="same",
-            use_bias=bias is not None,
             kernel_quantizer=kernel,
-            bias_quantizer=bias,
             kernel_initializer="he_normal",
-            name=layer.name,
+            **shared,
+            **window(layer),
         )
 
     def activation(self, name: str) -> keras.layers.Layer:
@@ -102,16 +103,16 @@ class NonuniformLayers(QuantizedLayers):
         kernel = self._parts.kernel(layer)
         if kernel is None:
             return super().weighted(layer)
+        shared = {"use_bias": layer.batchnorm is None, "bias_quantizer": None}
+        if layer.kind == "dense":
+            return qkeras.QDense(layer.out_channels, kernel_quantizer=kernel, name=layer.name, **shared)
         return qkeras.QConv2D(
             layer.out_channels,
             layer.kernel,
-            strides=layer.stride,
-            padding="same",
-            use_bias=layer.batchnorm is None,
             kernel_quantizer=kernel,
-            bias_quantizer=None,
             kernel_initializer="he_normal",
-            name=layer.name,
+            **shared,
+            **window(layer),
         )
 
     def activation(self, name: str) -> keras.layers.Layer:
@@ -132,13 +133,13 @@ class NonuniformParts:
         self._bits, self._ranges, self._system = bits, ranges, system
         self._open = {layer.name for layer in spec.activation_layers() if layer.default_bits is None}
         # the last layer has no quantizer behind it that could take in a real step
-        self._fixed = {layer.source for layer in spec.weight_layers() if layer.kind == "dense"}
+        self._fixed = {spec.weight_layers()[-1].source}
 
     def kernel(self, layer: WeightLayer):
         """The weight quantizer of a layer, None where it is uniform."""
         from flow.quantizers.n2uq import N2UQWeights
 
-        chosen = self._system.weights and layer.default_bits is None
+        chosen = self._system.quantizes(layer)
         return N2UQWeights(self._bits.weights[layer.name]) if chosen else None
 
     def activation(self, name: str) -> keras.layers.Layer | None:
@@ -149,6 +150,11 @@ class NonuniformParts:
             return None
         exponent = self._ranges.activations[name] if name in self._fixed else None
         return N2UQActivation(self._bits.activations[name], exponent, name=name, dtype="float32")
+
+
+def window(layer: WeightLayer) -> dict:
+    """What all convolutions are told of their window, and their name."""
+    return {"strides": layer.stride, "padding": layer.padding, "name": layer.name}
 
 
 def weight_quantizer(bits: int, exponent: int):
@@ -196,37 +202,26 @@ def build_quantized(
 
 def build_with(spec: ModelSpec, make: LayerMaker, name: str) -> keras.Model:
     """The network of a description from the layers that `make` makes."""
-    layers = {layer.name: layer for layer in spec.weight_layers()}
-    inputs = keras.layers.Input(spec.input_shape, name="input")
-    x = _conv_batchnorm(inputs, layers["conv1"], make)
-    shortcut = make.activation("conv1_relu")(x)
-    x = make.activation("s1_in")(shortcut)
-    for stack in spec.stacks:
-        x = _residual_block(x, shortcut, stack, layers, make)
-    x = keras.layers.AveragePooling2D(spec.pool_size, name="pool")(x)
-    x = keras.layers.Flatten(name="flatten")(x)
-    return keras.Model(inputs, make.weighted(layers["dense"])(x), name=name)
+    tensors = {}
+    for node in spec.nodes:
+        if node.kind == "input":
+            tensors[node.name] = keras.layers.Input(node.shape, name=node.name)
+            continue
+        inputs = [tensors[name] for name in node.inputs]
+        tensors[node.name] = _layer(node, make)(inputs[0] if len(inputs) == 1 else inputs)
+    return keras.Model(tensors[spec.nodes[0].name], tensors[spec.nodes[-1].name], name=name)
 
 
-def _residual_block(x, identity, stack: Stack, layers: dict[str, WeightLayer], make: LayerMaker):
-    """Two convolutions and a shortcut, added and rectified.
-
-    Args:
-        x: input of the convolutions (and of the 1x1 convolution on the shortcut).
-        identity: operand of the add where the shortcut has no convolution.
-    """
-    name = stack.name
-    y = _conv_batchnorm(x, layers[f"{name}_conv1"], make)
-    y = make.activation(f"{name}_relu1")(y)
-    y = _conv_batchnorm(y, layers[f"{name}_conv2"], make)
-    y = make.residual(f"{name}_res")(y)
-    if stack.projects:
-        identity = make.weighted(layers[f"{name}_skip"])(x)
-        identity = make.residual(f"{name}_skip_res")(identity)
-    total = keras.layers.Add(name=f"{name}_add")([identity, y])
-    return make.activation(f"{name}_out")(total)
-
-
-def _conv_batchnorm(x, layer: WeightLayer, make: LayerMaker):
-    x = make.weighted(layer)(x)
-    return keras.layers.BatchNormalization(momentum=BATCHNORM_MOMENTUM, name=layer.batchnorm)(x)
+def _layer(node: Node, make: LayerMaker) -> keras.layers.Layer:
+    if node.kind == "weights":
+        return make.weighted(node.layer)
+    if node.kind == "activation":
+        return (make.residual if node.layer.signed else make.activation)(node.name)
+    layers = {
+        "batchnorm": lambda: keras.layers.BatchNormalization(momentum=BATCHNORM_MOMENTUM, name=node.name),
+        "add": lambda: keras.layers.Add(name=node.name),
+        "max_pool": lambda: keras.layers.MaxPooling2D(node.size, name=node.name),
+        "average_pool": lambda: keras.layers.AveragePooling2D(node.size, name=node.name),
+        "flatten": lambda: keras.layers.Flatten(name=node.name),
+    }
+    return layers[node.kind]()
