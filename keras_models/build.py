@@ -11,6 +11,7 @@ from typing import Protocol
 
 from flow.bits import BitsSpec
 from flow.keras_env import keras, qkeras
+from flow.quantizers import UNIFORM, System, check_widths, find_system
 from keras_models.ranges import BIAS_BITS, Ranges
 from keras_models.spec import ModelSpec, Node, WeightLayer
 
@@ -91,6 +92,66 @@ class QuantizedLayers:
         return qkeras.QActivation(qkeras.quantized_bits(bits, integer, keep_negative=1, alpha=1), name=name)
 
 
+class NonuniformLayers(QuantizedLayers):
+    """The same with N2UQ (Liu et al., arXiv 2111.14826) in the layers whose width the model leaves open."""
+
+    def __init__(self, spec: ModelSpec, bits: BitsSpec, ranges: Ranges, system: System) -> None:
+        super().__init__(bits, ranges)
+        self._parts = NonuniformParts(spec, bits, ranges, system)
+
+    def weighted(self, layer: WeightLayer) -> keras.layers.Layer:
+        kernel = self._parts.kernel(layer)
+        if kernel is None:
+            return super().weighted(layer)
+        shared = {"use_bias": layer.batchnorm is None, "bias_quantizer": None}
+        if layer.kind == "dense":
+            return qkeras.QDense(layer.out_channels, kernel_quantizer=kernel, name=layer.name, **shared)
+        return qkeras.QConv2D(
+            layer.out_channels,
+            layer.kernel,
+            kernel_quantizer=kernel,
+            kernel_initializer="he_normal",
+            **shared,
+            **window(layer),
+        )
+
+    def activation(self, name: str) -> keras.layers.Layer:
+        return self._parts.activation(name) or super().activation(name)
+
+
+class NonuniformParts:
+    """Which layers of a network N2UQ quantizes, and with what.
+
+    Args:
+        spec: the topology.
+        bits: widths.
+        ranges: of the layers that stay uniform.
+        system: which parts it quantizes.
+    """
+
+    def __init__(self, spec: ModelSpec, bits: BitsSpec, ranges: Ranges, system: System) -> None:
+        self._bits, self._ranges, self._system = bits, ranges, system
+        self._open = {layer.name for layer in spec.activation_layers() if layer.default_bits is None}
+        # the last layer has no quantizer behind it that could take in a real step
+        self._fixed = {spec.weight_layers()[-1].source}
+
+    def kernel(self, layer: WeightLayer):
+        """The weight quantizer of a layer, None where it is uniform."""
+        from flow.quantizers.n2uq import N2UQWeights
+
+        chosen = self._system.quantizes(layer)
+        return N2UQWeights(self._bits.weights[layer.name]) if chosen else None
+
+    def activation(self, name: str) -> keras.layers.Layer | None:
+        """The layer of an activation, None where it is uniform."""
+        from flow.quantizers.n2uq import N2UQActivation
+
+        if not (self._system.thresholds and name in self._open):
+            return None
+        exponent = self._ranges.activations[name] if name in self._fixed else None
+        return N2UQActivation(self._bits.activations[name], exponent, name=name, dtype="float32")
+
+
 def window(layer: WeightLayer) -> dict:
     """What all convolutions are told of their window, and their name."""
     return {"strides": layer.stride, "padding": layer.padding, "name": layer.name}
@@ -118,16 +179,25 @@ def build_float(spec: ModelSpec) -> keras.Model:
     return build_with(spec, FloatLayers(), f"{spec.name}_float")
 
 
-def build_quantized(spec: ModelSpec, bits: BitsSpec, ranges: Ranges | None = None) -> keras.Model:
-    """The QKeras network of a description at given widths.
+def build_quantized(
+    spec: ModelSpec, bits: BitsSpec, ranges: Ranges | None = None, quantizer: str = UNIFORM
+) -> keras.Model:
+    """The quantized network of a description at given widths.
 
     Args:
         spec: the topology.
         bits: width of every weight layer and activation quantizer.
         ranges: the step of each quantizer; `Ranges.default` where it is not given.
+        quantizer: a name of `flow.quantizers.SYSTEMS`.
+
+    Raises:
+        FlowError: the widths do not fit the model or the quantizer.
     """
-    bits.check(spec)
-    return build_with(spec, QuantizedLayers(bits, ranges or Ranges.default(spec, bits)), spec.name)
+    system = find_system(quantizer)
+    check_widths(spec, bits, system)
+    ranges = ranges or Ranges.default(spec, bits)
+    make = QuantizedLayers(bits, ranges) if system.uniform else NonuniformLayers(spec, bits, ranges, system)
+    return build_with(spec, make, spec.name)
 
 
 def build_with(spec: ModelSpec, make: LayerMaker, name: str) -> keras.Model:

@@ -155,13 +155,14 @@ class ModelSpec:
 
         return build_float(self)
 
-    def build_quantized(self, bits: BitsSpec, ranges: Ranges | None = None):
-        """The QKeras network: a `tf_keras` model that takes and gives what the float network does.
+    def build_quantized(self, bits: BitsSpec, ranges: Ranges | None = None, quantizer: str = "uniform"):
+        """The quantized network: a `tf_keras` model that takes and gives what the float network does.
 
         Args:
             bits: width of every weight layer and activation quantizer.
             ranges: the power-of-two step of each; `Ranges.default` where it is not given.
+            quantizer: a name of `flow.quantizers.SYSTEMS`.
         """
         from keras_models.build import build_quantized
 
-        return build_quantized(self, bits, ranges)
+        return build_quantized(self, bits, ranges, quantizer)

@@ -23,6 +23,8 @@ WRONG = [
     (("--bits", "9"), "widths are 1 to 8 bits"),
     (("--bits", "0"), "widths are 1 to 8 bits"),
     (("--bits", "none.yaml"), "neither a number from 1 to 8 nor a file"),
+    (("--quantizer", "n2ug"), "unknown quantizer 'n2ug': did you mean 'n2uq'?"),
+    (("--bits", "6", "--quantizer", "n2uq"), "s1_in: 6 bits; quantizer n2uq has learned thresholds of 1 to 5 bits"),
     (("--images", "0"), "images: input should be greater than or equal to 1, not 0"),
     (("--max-cycles", "9", "--target-fps", "3"), "give one of them"),
     (("--data", "no/such/folder"), "--data no/such/folder: there is no such folder"),

@@ -39,8 +39,8 @@ def test_weights(nf: int, pe: int, sf: int, simd: int, bits: int, odd: bool, see
         word = found[row // pe * sf + column // simd]
         low = row % pe * bits * simd + column % simd
         code = sum((word >> low + plane * simd & 1) << plane for plane in range(bits))
-        code = field(code, 0, bits, signed=not odd)
-        assert (2 * code - (2**bits - 1) if odd else code) == weights[row, column]
+        code = field(code, 0, bits, signed=True)
+        assert (2 * code + 1 if odd else code) == weights[row, column]
 
 
 @given(st.integers(1, 20), st.integers(2, 10), st.booleans(), st.integers(0, 2**32 - 1))

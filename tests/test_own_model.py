@@ -72,7 +72,8 @@ def test_without_samples_inputs_are_random_and_nothing_is_right_or_wrong(saved, 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"bits": "4"}, "--bits: My jets.h5 is trained, with bits of its own"),
+        ({"quantizer": "n2uq"}, "--quantizer: My jets.h5 is trained, with bits and quantizers of its own"),
+        ({"bits": "4"}, "--bits: My jets.h5 is trained, with bits and quantizers of its own"),
         ({"epochs": 3}, "--epochs: My jets.h5 is trained"),
         ({"samples": "none.npz"}, "there is no such file"),
     ],

@@ -45,7 +45,7 @@ EXTREMES: dict[str, list[dict[str, int]]] = {
     "dot_product": [
         {},
         {"SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 1},
-        {"SIMD": 128, "WEIGHT_WIDTH": 8, "WEIGHT_ODD": 1, "IN_SIGNED": 1},
+        {"SIMD": 128, "WEIGHT_WIDTH": 8, "IN_SIGNED": 1},
     ],
     "negated_sum": [{"TERMS": 1, "OUT_WIDTH": 7}, {"TERMS": 5, "IN_SIGNED": 1, "OUT_WIDTH": 10}],
     "negated_tree": [{"TERMS": 1, "OUT_WIDTH": 7}, {"TERMS": 6}, {"TERMS": 25, "IN_SIGNED": 1, "OUT_WIDTH": 12}],

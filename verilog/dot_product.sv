@@ -1,16 +1,12 @@
 // dot_product: SIMD activations times SIMD weights of 1 to 16 bits, one row of a matvec, without multipliers.
 //
 // Formula:  product = sum over i of activation[i] * weight[i].
-//           WEIGHT_ODD 0: a weight is its code in two's complement.
-//           WEIGHT_ODD 1: code k means 2k - (2^WEIGHT_WIDTH - 1), so that product is
-//           2 * (sum of activation[i] * k[i]) - (2^WEIGHT_WIDTH - 1) * (sum of activation[i]); the caller,
-//           who needs the second part once for all rows, gives it less 2 as `correction`.
 // Beats:    weights by bit planes: bit p of weight i at index p*SIMD + i.
 //           choices: for pair j the numbers {a0 + a1, a1, a0, 0} at index 4j to 4j + 3, 0 lowest, where a0 and a1
 //           are activations 2j and 2j+1; a1 is 0 where there is none.
 // Rate:     one product per cycle in which enable is high.
 // Latency:  2 cycles; 1 more with more than 6 lanes, 1 more with more than 30, 1 more for every 4 bits of a weight
-//           over the first 4, 1 more with WEIGHT_ODD. correction is taken one cycle before the product comes out.
+//           over the first 4.
 // Reset:    none: there is no state but the pipeline.
 //
 // Within a plane, a pair of weight bits chooses one of {0, a0, a1, a0 + a1}, whose sum was made once for all rows
@@ -21,15 +17,13 @@ module dot_product #(
     parameter int unsigned SIMD         = 16,  // lanes
     parameter int unsigned IN_WIDTH     = 4,   // bits of an activation
     parameter int unsigned IN_SIGNED    = 0,   // 1: activations are two's complement
-    parameter int unsigned WEIGHT_WIDTH = 4,   // bits of a weight, 1 to 16
-    parameter int unsigned WEIGHT_ODD   = 0    // 1: code k means 2k - (2^WEIGHT_WIDTH - 1)
+    parameter int unsigned WEIGHT_WIDTH = 4    // bits of a weight, 1 to 16
 ) (
-    input  logic                                                   clk,
-    input  logic                                                   enable,
-    input  logic [     4*((SIMD + 1) / 2)*2**$clog2(IN_WIDTH+1)-1:0] choices,
-    input  logic [                          SIMD*WEIGHT_WIDTH-1:0] weights,
-    input  logic [IN_WIDTH+$clog2(SIMD)+WEIGHT_WIDTH+WEIGHT_ODD-1:0] correction,
-    output logic [IN_WIDTH+$clog2(SIMD)+WEIGHT_WIDTH+WEIGHT_ODD-1:0] product
+    input  logic                                                clk,
+    input  logic                                                enable,
+    input  logic [4*((SIMD + 1) / 2)*2**$clog2(IN_WIDTH+1)-1:0] choices,
+    input  logic [                       SIMD*WEIGHT_WIDTH-1:0] weights,
+    output logic [   IN_WIDTH+$clog2(SIMD)+WEIGHT_WIDTH-1:0] product
 );
   localparam int unsigned CHAIN = 3;  // pairs of a stage
   localparam int unsigned MERGE = 4;  // planes of a stage
@@ -99,7 +93,7 @@ module dot_product #(
 
   // Stages from 3 on: planes by their weights, low ones first; each later MERGE planes wait a cycle more. What lies
   // below a plane is passed by; above, adding a plane makes the sum one bit wider.
-  localparam int unsigned POSITIVE = WEIGHT_ODD != 0 ? WEIGHT_WIDTH : WEIGHT_WIDTH - 1;  // planes that add
+  localparam int unsigned POSITIVE = WEIGHT_WIDTH - 1;  // planes that add
   (* keep *) logic [(POSITIVE+1)*ALL_WIDTH-1:0] merged;  // entry p: planes below p, complemented
   logic [WEIGHT_WIDTH*PLANE_WIDTH-1:0] waiting;
 
@@ -144,30 +138,22 @@ module dot_product #(
     end
   end
 
-  if (WEIGHT_ODD != 0) begin : gen_odd
-    logic [ALL_WIDTH-1:0] all;
-    always_ff @(posedge clk) begin
-      if (enable) all <= merged[POSITIVE*ALL_WIDTH+:ALL_WIDTH];
-      if (enable) product <= correction - {all, 1'b0};
-    end
-  end else begin : gen_twos_complement
-    // total = lower - top * 2^TOP = ~negated_lower - ~negated_top * 2^TOP
-    localparam int unsigned TOP = WEIGHT_WIDTH - 1;
-    localparam int unsigned HIGH = PLANE_WIDTH + 1;
-    logic [PLANE_WIDTH-1:0] top;
-    logic [  ALL_WIDTH-1:0] lower;
-    logic [       HIGH-1:0] high;
-    assign top = waiting[TOP*PLANE_WIDTH+:PLANE_WIDTH];
-    if (TOP > 0 && TOP % MERGE == 0) begin : gen_register
-      always_ff @(posedge clk) if (enable) lower <= merged[TOP*ALL_WIDTH+:ALL_WIDTH];
-    end else begin : gen_wire
-      assign lower = merged[TOP*ALL_WIDTH+:ALL_WIDTH];
-    end
-    assign high = {IN_SIGNED == 0 || top[PLANE_WIDTH-1], top} - lower[TOP+:HIGH];
-    if (TOP == 0) begin : gen_single
-      always_ff @(posedge clk) if (enable) product <= high;
-    end else begin : gen_several
-      always_ff @(posedge clk) if (enable) product <= {high, ~lower[TOP-1:0]};
-    end
+  // total = lower - top * 2^TOP = ~negated_lower - ~negated_top * 2^TOP
+  localparam int unsigned TOP = WEIGHT_WIDTH - 1;
+  localparam int unsigned HIGH = PLANE_WIDTH + 1;
+  logic [PLANE_WIDTH-1:0] top;
+  logic [  ALL_WIDTH-1:0] lower;
+  logic [       HIGH-1:0] high;
+  assign top = waiting[TOP*PLANE_WIDTH+:PLANE_WIDTH];
+  if (TOP > 0 && TOP % MERGE == 0) begin : gen_register
+    always_ff @(posedge clk) if (enable) lower <= merged[TOP*ALL_WIDTH+:ALL_WIDTH];
+  end else begin : gen_wire
+    assign lower = merged[TOP*ALL_WIDTH+:ALL_WIDTH];
+  end
+  assign high = {IN_SIGNED == 0 || top[PLANE_WIDTH-1], top} - lower[TOP+:HIGH];
+  if (TOP == 0) begin : gen_single
+    always_ff @(posedge clk) if (enable) product <= high;
+  end else begin : gen_several
+    always_ff @(posedge clk) if (enable) product <= {high, ~lower[TOP-1:0]};
   end
 endmodule

@@ -1,8 +1,9 @@
 // matvec: a matrix times a vector, folded to PE x SIMD products a cycle.
 //
 // Formula:  out[n] = bias[n] + sum over i < MW of in[i] * weight[n, i], n < MH, exact in ACC_WIDTH bits, signed.
-//           WEIGHT_ODD 0: a weight is its code in two's complement; 1: code k means 2k - (2^WEIGHT_WIDTH - 1),
-//           always so for 1 bit (-1, +1).
+//           A code k is in two's complement. WEIGHT_ODD 0: it is the weight; 1: the weight is 2k + 1, an odd number
+//           from 1 - 2^WEIGHT_WIDTH to 2^WEIGHT_WIDTH - 1; always so for 1 bit (-1, +1). Then a row's products are
+//           2 * (sum of in * k) + (sum of in), and the second sum is made once for all rows.
 // Beats:    in: the whole vector, element 0 in the low bits; the sender holds it until its last use.
 //           out: beat nf carries the accumulators n = nf*PE + pe, pe in the low bits first.
 //           VECTORS > 0 (see depthwise): a beat brings VECTORS vectors and is for the next PE rows only, of which
@@ -22,7 +23,7 @@ module matvec #(
     parameter int unsigned IN_WIDTH     = 4,    // bits of an element
     parameter int unsigned IN_SIGNED    = 0,    // 1: elements are two's complement
     parameter int unsigned WEIGHT_WIDTH = 4,    // bits of a weight, 1 to 16
-    parameter int unsigned WEIGHT_ODD   = 0,    // 1: code k means 2k - (2^WEIGHT_WIDTH - 1)
+    parameter int unsigned WEIGHT_ODD   = 0,    // 1: code k means 2k + 1
     parameter int unsigned ACC_WIDTH    = 16,   // bits of an accumulator: enough for every result and partial sum
     parameter int unsigned VECTORS      = 0     // 0: one vector for all rows; else vectors of a beat; divides PE
 ) (
@@ -70,6 +71,8 @@ module matvec #(
   localparam int unsigned PAIRS = (SIMD + 1) / 2;
   localparam int unsigned SUM_WIDTH = IN_WIDTH + 1;
   localparam int unsigned STRIDE = 2 ** $clog2(SUM_WIDTH);
+  localparam int unsigned KERNEL_WIDTH = IN_WIDTH + $clog2(SIMD) + WEIGHT_WIDTH;  // sum of in * k
+  localparam int unsigned TOTAL_WIDTH = KERNEL_WIDTH + 1;
   localparam int unsigned PRODUCT_WIDTH = IN_WIDTH + $clog2(SIMD) + WEIGHT_WIDTH + WEIGHT_ODD;
   // Cycles from an address to its product: select, pair sums, and the stages of dot_product.
   localparam int unsigned PLANE_STAGES = 2 + (SIMD > 6 ? 1 : 0) + (SIMD > 30 ? 1 : 0);
@@ -128,7 +131,7 @@ module matvec #(
   logic [PE*SIMD*WEIGHT_WIDTH-1:0] weights;
   logic [ EACH*SIMD*IN_WIDTH-1:0] selected;
   logic [EACH*4*PAIRS*STRIDE-1:0] choices;     // see dot_product
-  logic [ EACH*PRODUCT_WIDTH-1:0] correction;  // with WEIGHT_ODD, what all rows of a vector subtract
+  logic [   EACH*TOTAL_WIDTH-1:0] totals;      // with WEIGHT_ODD, the sum that all rows of a vector add
 
   logic [2**SF_WIDTH*ROOM-1:0] padded;
   for (genvar k = 0; k < 2 ** SF_WIDTH; k++) begin : gen_padded
@@ -158,11 +161,11 @@ module matvec #(
         .WEIGHT_WIDTH(WEIGHT_WIDTH),
         .WEIGHT_ODD  (WEIGHT_ODD)
     ) u_pair_sums (
-        .clk       (clk),
-        .enable    (advance),
-        .values    (mine),
-        .choices   (choices[v*4*PAIRS*STRIDE+:4*PAIRS*STRIDE]),
-        .correction(correction[v*PRODUCT_WIDTH+:PRODUCT_WIDTH])
+        .clk    (clk),
+        .enable (advance),
+        .values (mine),
+        .choices(choices[v*4*PAIRS*STRIDE+:4*PAIRS*STRIDE]),
+        .total  (totals[v*TOTAL_WIDTH+:TOTAL_WIDTH])
     );
   end
 
@@ -171,20 +174,28 @@ module matvec #(
     logic signed [PRODUCT_WIDTH-1:0] product;
     logic        [    ACC_WIDTH-1:0] accumulator;  // products of this output so far
     logic        [    ACC_WIDTH-1:0] sum;
+    logic signed [ KERNEL_WIDTH-1:0] kernel;
     dot_product #(
         .SIMD        (SIMD),
         .IN_WIDTH    (IN_WIDTH),
         .IN_SIGNED   (IN_SIGNED),
-        .WEIGHT_WIDTH(WEIGHT_WIDTH),
-        .WEIGHT_ODD  (WEIGHT_ODD)
+        .WEIGHT_WIDTH(WEIGHT_WIDTH)
     ) u_row (
-        .clk        (clk),
-        .enable     (advance),
-        .choices    (choices[V*4*PAIRS*STRIDE+:4*PAIRS*STRIDE]),
-        .weights    (weights[pe*SIMD*WEIGHT_WIDTH+:SIMD*WEIGHT_WIDTH]),
-        .correction (correction[V*PRODUCT_WIDTH+:PRODUCT_WIDTH]),
-        .product    (product)
+        .clk    (clk),
+        .enable (advance),
+        .choices(choices[V*4*PAIRS*STRIDE+:4*PAIRS*STRIDE]),
+        .weights(weights[pe*SIMD*WEIGHT_WIDTH+:SIMD*WEIGHT_WIDTH]),
+        .product(kernel)
     );
+    if (WEIGHT_ODD != 0) begin : gen_odd
+      logic [TOTAL_WIDTH-1:0] total;
+      assign total = totals[V*TOTAL_WIDTH+:TOTAL_WIDTH];
+      always_ff @(posedge clk) if (advance) product <= {kernel + total[TOTAL_WIDTH-1:1], total[0]};
+    end else begin : gen_even
+      logic unused;
+      assign unused  = &{1'b0, totals[V*TOTAL_WIDTH+:TOTAL_WIDTH]};
+      assign product = kernel;
+    end
     assign sum = accumulator + ACC_WIDTH'(product);
     always_ff @(posedge clk) begin
       if (rst || deliver) accumulator <= '0;

@@ -2,28 +2,28 @@
 //
 // Formula:  choices: for pair j the numbers {a0 + a1, a1, a0, 0}, 0 lowest, each in STRIDE bits, where a0 and a1 are
 //           values 2j and 2j+1; a1 is 0 where there is none. See dot_product.
-//           correction, with WEIGHT_ODD: -(2^WEIGHT_WIDTH - 1) * (sum of values) - 2, else 0.
+//           total: with WEIGHT_ODD the sum of values, else 0.
 // Rate:     one set of values per cycle in which enable is high.
-// Latency:  choices: 1 cycle. correction: one cycle before the products of these values leave dot_product.
+// Latency:  choices: 1 cycle. total: when the products of these values leave dot_product.
 // Reset:    none: there is no state but the pipeline.
 module pair_sums #(
     parameter int unsigned SIMD         = 16,  // values
     parameter int unsigned IN_WIDTH     = 4,   // bits of a value
     parameter int unsigned IN_SIGNED    = 0,   // 1: values are two's complement
     parameter int unsigned WEIGHT_WIDTH = 4,   // bits of a weight, 1 to 16
-    parameter int unsigned WEIGHT_ODD   = 0    // 1: code k means 2k - (2^WEIGHT_WIDTH - 1)
+    parameter int unsigned WEIGHT_ODD   = 0    // 1: code k means 2k + 1
 ) (
     input  logic                                                      clk,
     input  logic                                                      enable,
     input  logic [                                 SIMD*IN_WIDTH-1:0] values,
     output logic [   4*((SIMD + 1) / 2)*2**$clog2(IN_WIDTH+1)-1:0]    choices,
-    output logic [IN_WIDTH+$clog2(SIMD)+WEIGHT_WIDTH+WEIGHT_ODD-1:0] correction
+    output logic [        IN_WIDTH+$clog2(SIMD)+WEIGHT_WIDTH:0]        total
 );
   localparam int unsigned PAIRS = (SIMD + 1) / 2;
   localparam int unsigned SUM_WIDTH = IN_WIDTH + 1;
   localparam int unsigned STRIDE = 2 ** $clog2(SUM_WIDTH);
   localparam int unsigned MERGE_STAGES = (WEIGHT_WIDTH - 1) / 4;  // of dot_product
-  localparam int unsigned PRODUCT_WIDTH = IN_WIDTH + $clog2(SIMD) + WEIGHT_WIDTH + WEIGHT_ODD;
+  localparam int unsigned TOTAL_WIDTH = IN_WIDTH + $clog2(SIMD) + WEIGHT_WIDTH + 1;
 
   logic [SIMD*IN_WIDTH-1:0] activations;
 
@@ -45,37 +45,32 @@ module pair_sums #(
     assign choices[4*j*STRIDE+:4*STRIDE] = {STRIDE'(sum), STRIDE'(a1), STRIDE'(a0), STRIDE'(0)};
   end
 
-  if (WEIGHT_ODD != 0) begin : gen_correction
+  if (WEIGHT_ODD != 0) begin : gen_total
     localparam int unsigned MINUS_WIDTH = IN_WIDTH + $clog2(SIMD) + 1;
-    logic signed [  MINUS_WIDTH-1:0] minus_sum;  // a row of weights -1
-    logic signed [PRODUCT_WIDTH-1:0] minus;
-    logic        [         SIMD-1:0] ones;
-    logic        [  MINUS_WIDTH-1:0] zero;
+    logic signed [MINUS_WIDTH-1:0] minus_sum, minus;  // a row of weights -1
+    logic        [       SIMD-1:0] ones;
     assign ones = '1;
-    assign zero = '0;
     dot_product #(
         .SIMD        (SIMD),
         .IN_WIDTH    (IN_WIDTH),
         .IN_SIGNED   (IN_SIGNED),
-        .WEIGHT_WIDTH(1),
-        .WEIGHT_ODD  (0)
+        .WEIGHT_WIDTH(1)
     ) u_sum (
-        .clk        (clk),
-        .enable     (enable),
-        .choices    (choices),
-        .weights    (ones),
-        .correction (zero),
-        .product    (minus_sum)
+        .clk    (clk),
+        .enable (enable),
+        .choices(choices),
+        .weights(ones),
+        .product(minus_sum)
     );
     if (MERGE_STAGES > 0) begin : gen_wait
       logic [MERGE_STAGES*MINUS_WIDTH-1:0] late;  // the newest lowest
       always_ff @(posedge clk) if (enable) late <= (MERGE_STAGES * MINUS_WIDTH)'({late, minus_sum});
-      assign minus = PRODUCT_WIDTH'($signed(late[(MERGE_STAGES-1)*MINUS_WIDTH+:MINUS_WIDTH]));
+      assign minus = late[(MERGE_STAGES-1)*MINUS_WIDTH+:MINUS_WIDTH];
     end else begin : gen_now
-      assign minus = PRODUCT_WIDTH'(minus_sum);
+      assign minus = minus_sum;
     end
-    assign correction = (minus <<< WEIGHT_WIDTH) - minus - PRODUCT_WIDTH'(2);
-  end else begin : gen_no_correction
-    assign correction = '0;
+    assign total = -{{TOTAL_WIDTH - MINUS_WIDTH{minus[MINUS_WIDTH-1]}}, minus};
+  end else begin : gen_no_total
+    assign total = '0;
   end
 endmodule

@@ -19,6 +19,9 @@ def build(
         str | None,
         typer.Option(help="Bits of weights and activations, 1 to 8, or a bits.yaml that names every layer. [4]"),
     ] = None,
+    quantizer: Annotated[
+        str | None, typer.Option(help="uniform, n2uq, n2uq-thresholds or n2uq-weights. [uniform]")
+    ] = None,
     samples: Annotated[
         Path | None, typer.Option(help="An .npz with x, and y for accuracy, to try a model file on. [random inputs]")
     ] = None,
@@ -80,8 +83,8 @@ def build(
     from flow.pipeline.summary import show
 
     options = {
-        "model": model, "bits": bits, "samples": samples, "dataset": dataset, "data": data, "board": board,
-        "target_fps": target_fps, "max_cycles": max_cycles, "images": images, "epochs": epochs,
+        "model": model, "bits": bits, "quantizer": quantizer, "samples": samples, "dataset": dataset, "data": data,
+        "board": board, "target_fps": target_fps, "max_cycles": max_cycles, "images": images, "epochs": epochs,
         "seed": seed, "checkpoint": checkpoint, "output": output, "folding": folding,
     }  # fmt: skip
     chosen = make_config(config, settings or [], options)

@@ -26,6 +26,9 @@ def train(
         str,
         typer.Option(help="Bits of weights and activations: 1 to 8, or a YAML file that names every layer."),
     ] = "4",
+    quantizer: Annotated[
+        str, typer.Option(help="uniform, n2uq (arXiv 2111.14826), n2uq-thresholds or n2uq-weights: a part of it.")
+    ] = "uniform",
     dataset: Annotated[
         str, typer.Option(help="A name of `flow models`, or auto: the first that the model takes and that is here.")
     ] = "auto",
@@ -57,6 +60,7 @@ def train(
     from flow.bits import BitsSpec
     from flow.datasets import load
     from flow.errors import FlowError
+    from flow.quantizers import find_system
     from flow.tasks import scores_text
     from flow.training.console import console_progress
     from keras_models import find_model
@@ -64,11 +68,14 @@ def train(
     spec = find_model(model)
     if float_ and (start or teacher):
         raise FlowError("--start and --teacher are for the quantized network: leave out --float")
+    system = find_system(quantizer)
+    if float_ and not system.uniform:
+        raise FlowError("--quantizer is for the quantized network: leave out --float")
     widths = None if float_ else BitsSpec.parse(spec, bits)
     _check_writable(out)
     images = load(dataset, data, spec.input_shape)
     config = _recipe(spec, images, not float_, epochs, seed, set_ or [])
-    command = _command(model, float_, bits, images.name, config, start, teacher, out, set_ or [])
+    command = _command(model, float_, bits, quantizer, images.name, config, start, teacher, out, set_ or [])
     console = Console()
     with console_progress(console) as progress:
         progress.on_message(images.source)
@@ -82,7 +89,7 @@ def train(
 
                 first = _float_network(spec, images, start, out, seed, progress)
                 guide = _checked_float(teacher, spec, images) if teacher else None
-                trained = train_quantized(spec, widths, images, first, config, progress, out, guide)
+                trained = train_quantized(spec, widths, images, first, config, progress, out, guide, quantizer)
             path = trained.save(command, out)
         except OSError as error:
             raise FlowError(f"--out {out}: cannot be written: {error}") from error
@@ -147,6 +154,7 @@ def _command(
     model: str,
     float_: bool,
     bits: str,
+    quantizer: str,
     dataset: str,
     config: TrainConfig,
     start: Path | None,
@@ -158,6 +166,7 @@ def _command(
     import shlex
 
     words = ["flow", "train", "--model", model, *(["--float"] if float_ else ["--bits", bits])]
+    words += ["--quantizer", quantizer] if quantizer != "uniform" else []
     words += ["--dataset", dataset, "--epochs", str(config.epochs), "--seed", str(config.seed)]
     for option, path in (("--start", start), ("--teacher", teacher)):
         if path is not None:

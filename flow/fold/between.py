@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flow.errors import FlowError
-from flow.fold.steps import Affine, Chain
-from flow.fold.value import Value, as_image, codes, float_type
+from flow.fold.steps import Affine, Chain, Step
+from flow.fold.value import Value, as_image, codes, float_type, integers_and_step
 from flow.ir.types import signed_width, unsigned_width
 from flow.keras_env import keras
 from flow.twin.layers import Argmax, Requantize, SumPool
@@ -134,7 +134,7 @@ def _average(fold: Fold, layer: Any, value: Value, size: tuple[int, int]) -> Val
 
     Affine maps may stay pending, as the average of a map is the map of the average.
     """
-    if not all(isinstance(operation, Affine) for operation in value.chain.operations):
+    if not all(isinstance(operation, (Affine, Step)) for operation in value.chain.operations):
         value = codes(value, layer.name)
     area = prod(size)
     low, high = value.low * area, value.high * area
@@ -205,7 +205,7 @@ def reshape(fold: Fold, layer: Any, value: Value) -> Value:
 
 
 def zero_pad(fold: Fold, layer: Any, value: Value) -> Value:
-    value = codes(value, layer.name)
+    _ = integers_and_step(value, layer.name)  # zero stays zero whatever a step is worth
     padding = layer.padding if len(layer.padding) == 2 and np.ndim(layer.padding) == 2 else ((0, 0), layer.padding)
     pad = keras.layers.ZeroPadding2D(padding, name=fold.name(layer.name), dtype=value.dtype)
     low, high = np.minimum(value.low, 0), np.maximum(value.high, 0)

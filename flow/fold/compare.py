@@ -45,6 +45,11 @@ def compare_trained_deployed(
 
     layers = [twin.model.get_layer(a.name) for a in twin.activations]
     fractions = [layer.output_fraction_bits for layer in layers]
+    # codes a unit of the trained network's output
+    units = [
+        2.0**bits if activation.step is None else 1.0 / activation.step
+        for bits, activation in zip(fractions, twin.activations, strict=True)
+    ]
     last = twin.model.layers[-1].input if twin.gives_labels else twin.model.output
     deployed_probe = keras.Model(twin.model.input, [*(layer.output for layer in layers), last])
     kept = [trained.get_layer(a.trained).output for a in twin.activations]
@@ -67,11 +72,11 @@ def compare_trained_deployed(
         )
         *have, have_logits = tf.nest.flatten(deployed_probe(batch, training=False))
         activations = tf.constant(0, tf.int64)
-        for fraction_bits, a, b in zip(fractions, want, have, strict=True):
+        for fraction_bits, unit, a, b in zip(fractions, units, want, have, strict=True):
             a = tf.reshape(a, tf.shape(b))
             # QKeras leaves float32 rounding errors of its straight-through sum on the codes
             unequal = (
-                tf.round(tf.cast(a, tf.float32) * 2.0**fraction_bits) != tf.cast(b, tf.float32) * 2.0**fraction_bits
+                tf.round(tf.cast(a, tf.float32) * unit) != tf.cast(b, tf.float32) * 2.0**fraction_bits
             )
             activations += tf.math.count_nonzero(unequal)
         labels = tf.math.count_nonzero(label(want_logits, middle) != label(have_logits, 0.0))

@@ -3,6 +3,7 @@
 Facts about QKeras 0.9.0: `quantized_bits(b, i)` has step 2**(i + keep_negative - b) and codes
 -2**(b-1) + symmetric .. 2**(b-1) - 1; `quantized_relu(b, i)` has step 2**(i - b) and codes 0 .. 2**b - 1;
 both round half to even. `binary` is -1 or +1, and +1 for 0; `ternary` is -1, 0 or +1. An `alpha` multiplies the codes.
+N2UQ's weights of n bits are the odd integers from -(2**n - 1) to 2**n - 1, times a scale for each filter.
 """
 
 from __future__ import annotations
@@ -82,6 +83,23 @@ class HardGrid(Grid):
     def codes(self, values: np.ndarray) -> np.ndarray:
         unit = np.clip(0.5 * np.asarray(values) + 0.5, 0.0, 1.0)
         return super().codes(2.0 * unit - 1.0 if self.signed else unit)
+
+
+@dataclass(frozen=True)
+class ThresholdGrid(Grid):
+    """N2UQ's activation: the number of thresholds that scale * value has reached.
+
+    Attributes:
+        thresholds: rising.
+        scale: positive.
+    """
+
+    thresholds: tuple[float, ...] = ()
+    scale: float = 1.0
+
+    def codes(self, values: np.ndarray) -> np.ndarray:
+        x = np.asarray(values, dtype=np.float64) * self.scale
+        return sum((x >= threshold).astype(np.int64) for threshold in self.thresholds)
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -174,6 +192,12 @@ def _quantized_tanh(layer: str, config: dict) -> Grid:
     return HardGrid(bits, bits - 1, True, int(bool(config["symmetric"])) - magnitude, magnitude - 1)
 
 
+def _n2uq_weights(layer: str, config: dict) -> Grid:
+    bits = _integer(layer, "bits", config["bits"])
+    top = (1 << bits) - 1
+    return Grid(bits + 1, 0, True, -top, top)
+
+
 def _check_hard(layer: str, config: dict, option: str) -> None:
     if config.get(option):
         raise FlowError(f"{layer}: {option} is not supported: its last bits depend on the library that computed it")
@@ -189,6 +213,7 @@ _READERS: dict[str, Callable[[str, dict], Grid]] = {
     "ternary": _ternary,
     "quantized_sigmoid": _quantized_sigmoid,
     "quantized_tanh": _quantized_tanh,
+    "N2UQWeights": _n2uq_weights,
 }
 
 

@@ -201,7 +201,7 @@ class Fold:
     def _quantizes(self, entry: dict) -> bool:
         if is_host(entry, self.outputs):
             return False
-        return entry["class_name"] == "QActivation" or (
+        return entry["class_name"] in ("QActivation", "N2UQActivation") or (
             entry["class_name"] in ("QAveragePooling2D", "QGlobalAveragePooling2D")
             and entry["config"].get("activation")
         )
@@ -227,6 +227,8 @@ HANDLERS: dict[str, Callable[..., Value]] = {
     "Activation": pending.activation,
     "ReLU": pending.relu,
     "LeakyReLU": pending.leaky_relu,
+    "PReLU": pending.prelu,
+    "N2UQActivation": pending.n2uq,
     **dict.fromkeys(IDENTITIES, pending.identity),
     "Add": between.add,
     "Concatenate": between.concatenate,
@@ -248,6 +250,6 @@ HANDLERS: dict[str, Callable[..., Value]] = {
 
 #: layers that hand on what is pending
 _ABSORBED = {
-    "BatchNormalization", "QBatchNormalization", "Activation", "ReLU", "LeakyReLU", "Flatten", "Reshape", *IDENTITIES,
-    *POOLS, *GLOBAL_POOLS,
+    "BatchNormalization", "QBatchNormalization", "Activation", "ReLU", "LeakyReLU", "PReLU", "Flatten", "Reshape",
+    *IDENTITIES, *POOLS, *GLOBAL_POOLS,
 }  # fmt: skip

@@ -8,36 +8,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flow.errors import FlowError
-from flow.fold.grids import Grid, read_grid
+from flow.fold.grids import Grid, ThresholdGrid, read_grid
 from flow.fold.rescale import find_rescale
-from flow.fold.steps import Affine, Chain, Clamp, Leak, find_steps
+from flow.fold.steps import Affine, Chain, Clamp, Leak, Step, find_steps
 from flow.fold.value import Value
+from flow.quantizers import FLOOR, MAX_THRESHOLD_BITS
 from flow.twin.layers import Requantize, Threshold
 from flow.twin.twin import Folded
 
 if TYPE_CHECKING:
     from flow.fold.network import Fold
 
-#: widest code that thresholds make; wider ones are rescaled
-MAX_THRESHOLD_BITS = 5
 #: share of the reachable integers on which a rescale may differ from what was trained; beyond it (a rectifier that
 #: clips inside the range of the codes is no affine map) thresholds are taken at any width
 MAX_DIFFERING = 1e-4
 MAX_ACTIVATION_BITS = 8
 
 
-def quantize(fold: Fold, name: str, trained: str, value: Value, grid: Grid) -> Value:
+def quantize(fold: Fold, name: str, trained: str, value: Value, grid: Grid, step: float | None = None) -> Value:
     """Ends what is pending on `value` with a layer of the twin: `Threshold` up to 5 bits, `Requantize` for 6 to 8,
     where 255 thresholds a channel would cost too much.
 
     Args:
         name: of the layer in the trained network, or one made from it.
         trained: layer of the trained network that has the same output.
+        step: what a level is worth to the trained network where that is no power of two; it stays pending.
     """
     if not 1 <= grid.bits <= MAX_ACTIVATION_BITS:
         raise FlowError(f"{name}: activations have 1 to {MAX_ACTIVATION_BITS} bits, not {grid.bits}")
     bits = max(grid.bits, 2) if grid.signed else grid.bits
     steps = find_steps(value.chain, grid, value.low, value.high)
+    if (np.diff(np.where(steps.flip[:, None], -1, 1) * steps.thresholds, axis=1) < 0).any():
+        raise FlowError(f"{name}: its thresholds do not increase after folding: what is in front of it is not monotone")
     shared = {
         "input_fraction_bits": value.fraction_bits,
         "output_fraction_bits": grid.fraction_bits,
@@ -61,9 +63,10 @@ def quantize(fold: Fold, name: str, trained: str, value: Value, grid: Grid) -> V
         differing = rescale.differing
     tensor = layer(value.tensor)
     layer.set_weights(weights)
-    fold.activations.append(Folded(layer.name, trained, type(layer).__name__.lower(), bits, differing))
+    fold.activations.append(Folded(layer.name, trained, type(layer).__name__.lower(), bits, differing, step))
     channels = len(value.low)
-    return Value(tensor, np.full(channels, grid.low), np.full(channels, grid.high), Chain(grid.fraction_bits), name)
+    chain = Chain(grid.fraction_bits) if step is None else Chain(grid.fraction_bits).then(Step(step))
+    return Value(tensor, np.full(channels, grid.low), np.full(channels, grid.high), chain, name)
 
 
 def activate(fold: Fold, name: str, trained: str, value: Value, activation: Any) -> Value:
@@ -122,8 +125,64 @@ def leaky_relu(fold: Fold, layer: Any, value: Value) -> Value:
     return _rectified(layer.name, value, float(layer.alpha), np.inf)
 
 
-def _rectified(name: str, value: Value, slope: float, ceiling: float) -> Value:
-    chain = value.chain.then(Leak(slope, ceiling) if slope else Clamp(ceiling))
+def prelu(fold: Fold, layer: Any, value: Value) -> Value:
+    """Slopes by channel; `shared_axes` must name the others."""
+    slopes = np.asarray(layer.alpha, dtype=np.float64)
+    slopes = slopes.reshape(-1, slopes.shape[-1])
+    if not np.array_equal(slopes, np.broadcast_to(slopes[:1], slopes.shape)):
+        raise FlowError(f"{layer.name}: its slopes differ inside a channel; use PReLU(shared_axes=[1, 2])")
+    return _rectified(layer.name, value, np.broadcast_to(slopes[0], value.low.shape), np.inf)
+
+
+def n2uq(fold: Fold, layer: Any, value: Value) -> Value:
+    """Learned thresholds; a learned output step stays pending on the codes (Liu et al., arXiv 2111.14826)."""
+    grid, step = read_n2uq(layer)
+    return quantize(fold, layer.name, layer.name, value, grid, step)
+
+
+def read_n2uq(layer: Any) -> tuple[ThresholdGrid, float | None]:
+    """The thresholds of an `N2UQActivation` in float64 from its stored float32, and its output step if that is learned.
+
+    Raises:
+        FlowError: an interval or a scale at its floor, or thresholds that do not rise.
+    """
+    name, bits, exponent = layer.name, int(layer.bits), layer.output_exponent
+    if not 1 <= bits <= MAX_THRESHOLD_BITS:
+        raise FlowError(f"{name}: N2UQ activations have 1 to {MAX_THRESHOLD_BITS} bits, not {bits}")
+    start, intervals, input_scale, output_scale = (
+        np.asarray(getattr(layer, part), dtype=np.float64)
+        for part in ("start", "intervals", "input_scale", "output_scale")
+    )
+    floor = FLOOR * (1 + 1e-6)
+    if (intervals <= floor).any():
+        index = int(np.argmax(intervals <= floor))
+        raise FlowError(
+            f"{name}: interval {index + 1} of {len(intervals)} is at its floor, {FLOOR:g}: level {index + 1} was lost "
+            "in training; train with a lower quantizer_rate or start from better scales"
+        )
+    for what, scale in (("input_scale", input_scale), ("output_scale", output_scale)):
+        if scale <= floor:
+            raise FlowError(f"{name}: its {what} is {scale:g} and must be above {FLOOR:g}; the training diverged")
+    edges = start + np.concatenate([[0.0], np.cumsum(intervals)])
+    thresholds = edges[:-1] + intervals / 2
+    if not (np.isfinite(thresholds).all() and np.isfinite([input_scale, output_scale]).all()) or (
+        np.diff(thresholds) <= 0
+    ).any():
+        raise FlowError(f"{name}: its thresholds do not increase: {thresholds.tolist()}; the training diverged")
+    fraction_bits = 0 if exponent is None else -int(exponent)
+    top = len(intervals)
+    grid = ThresholdGrid(bits, fraction_bits, False, 0, top, thresholds=tuple(thresholds), scale=float(input_scale))
+    return grid, float(output_scale) * 2 / top if exponent is None else None
+
+
+def _rectified(name: str, value: Value, slope: float | np.ndarray, ceiling: float) -> Value:
+    if np.any(np.asarray(slope) < 0):
+        where = "" if np.ndim(slope) == 0 else f" in channel {int(np.argmin(slope))}"
+        raise FlowError(
+            f"{name}: its slope below zero is {np.min(slope):g}{where}: the codes behind it would fall and rise, and "
+            "thresholds need a function that only rises; keep slopes at 0 or above (alpha_constraint=NonNeg())"
+        )
+    chain = value.chain.then(Leak(slope, ceiling) if np.any(slope) else Clamp(ceiling))
     return replace(value, chain=chain, source=name)
 
 

@@ -32,6 +32,20 @@ class Affine:
 
 
 @dataclass(frozen=True)
+class Step:
+    """y = x * size, the same in all channels: what a level of a learned quantizer is worth; size > 0."""
+
+    size: float
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return x * self.size
+
+    @property
+    def direction(self) -> np.ndarray:
+        return np.float64(1)
+
+
+@dataclass(frozen=True)
 class Clamp:
     """A rectifier: y = min(max(x, 0), ceiling)."""
 
@@ -47,9 +61,9 @@ class Clamp:
 
 @dataclass(frozen=True)
 class Leak:
-    """A leaky rectifier: y = min(x, ceiling) from 0 on, slope * x below; slope > 0."""
+    """A leaky rectifier: y = min(x, ceiling) from 0 on, slope * x below; slope >= 0, by channel or one for all."""
 
-    slope: float
+    slope: float | np.ndarray
     ceiling: float = np.inf
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -58,6 +72,9 @@ class Leak:
     @property
     def direction(self) -> np.ndarray:
         return np.float64(1)
+
+
+Operation = Affine | Step | Clamp | Leak
 
 
 @dataclass(frozen=True)
@@ -70,9 +87,9 @@ class Chain:
     """
 
     fraction_bits: int
-    operations: tuple[Affine | Clamp | Leak, ...] = ()
+    operations: tuple[Operation, ...] = ()
 
-    def then(self, operation: Affine | Clamp | Leak) -> Chain:
+    def then(self, operation: Operation) -> Chain:
         return replace(self, operations=(*self.operations, operation))
 
     @property
@@ -95,7 +112,9 @@ class Chain:
         return x
 
 
-def _tiled(operation: Affine | Clamp | Leak, times: int) -> Affine | Clamp | Leak:
+def _tiled(operation: Operation, times: int) -> Operation:
+    if isinstance(operation, Leak) and np.ndim(operation.slope):
+        return replace(operation, slope=np.tile(operation.slope, times))
     if not isinstance(operation, Affine):
         return operation
     parts = (operation.center, operation.scale, operation.shift)

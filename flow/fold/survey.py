@@ -29,7 +29,8 @@ CONVOLUTIONS = (
 WEIGHTED = (*CONVOLUTIONS, "QDense", "QDenseBatchnorm")
 SUPPORTED = (
     "InputLayer", *WEIGHTED, "BatchNormalization", "QBatchNormalization", "QActivation", "Activation", "ReLU",
-    "LeakyReLU", *IDENTITIES, "Add", "Concatenate", *POOLS, *GLOBAL_POOLS, "Flatten", "Reshape",
+    "LeakyReLU", "PReLU", "N2UQActivation", *IDENTITIES, "Add", "Concatenate", *POOLS, *GLOBAL_POOLS, "Flatten",
+    "Reshape", "ZeroPadding1D", "ZeroPadding2D",
     "ZeroPadding1D", "ZeroPadding2D",
 )  # fmt: skip
 #: at the end of a network only, left to the host
@@ -94,8 +95,8 @@ def quantizer_name(value: Any) -> str | None:
     if isinstance(value, str):
         return re.split(r"\(", value.strip(), maxsplit=1)[0]
     if isinstance(value, dict):
-        inner = value.get("config")
-        return inner if value.get("class_name") == "function" and isinstance(inner, str) else value.get("class_name")
+        inner, kind = value.get("config"), value.get("class_name")
+        return inner if kind == "function" and isinstance(inner, str) else kind and kind.removeprefix("flow>")
     return getattr(value, "__name__", type(value).__name__)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from flow.errors import FlowError
-from flow.fold.steps import Chain
+from flow.fold.steps import Chain, Step
 
 #: integers up to here are exact in float32
 EXACT_FLOAT32 = 1 << 24
@@ -57,12 +57,32 @@ def float_type(magnitude: int) -> str:
 
 def codes(value: Value, reader: str) -> Value:
     """`value`, which must have nothing pending."""
+    if learned_step(value) is not None:
+        raise FlowError(
+            f"{reader} reads {value.source}, whose levels have a learned step, and takes a power of two only; "
+            f"give {value.source} an output_exponent, in training too"
+        )
     if value.chain.operations:
         raise FlowError(
             f"{reader} reads {value.source}, which no quantizer follows; "
             "put a QActivation (quantized_relu or quantized_bits) behind it"
         )
     return value
+
+
+def learned_step(value: Value) -> float | None:
+    """The factor of a tensor on which nothing but one factor for all channels is pending (N2UQ's output step)."""
+    if len(value.chain.operations) != 1 or not isinstance(value.chain.operations[0], Step):
+        return None
+    return value.chain.operations[0].size
+
+
+def integers_and_step(value: Value, reader: str) -> tuple[Value, float | None]:
+    """`value` without its learned step, and that step; nothing else may be pending."""
+    step = learned_step(value)
+    if step is None:
+        return codes(value, reader), None
+    return replace(value, chain=Chain(value.fraction_bits)), step
 
 
 def as_image(shape: tuple[int, ...]) -> tuple[int, ...]:

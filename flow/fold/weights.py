@@ -11,8 +11,8 @@ import numpy as np
 from flow.errors import FlowError
 from flow.fold.grids import POWERS_OF_TWO, Grid, code_grid, has_scale, read_grid, weight_codes
 from flow.fold.pending import activate
-from flow.fold.steps import Affine, Chain
-from flow.fold.value import Value, codes, float_type
+from flow.fold.steps import Affine, Chain, Step
+from flow.fold.value import Value, float_type, integers_and_step
 from flow.ir.types import MAX_WEIGHT_BITS, signed_width
 from flow.keras_env import keras, qkeras
 from flow.twin.layers import Depthwise, WideBinary, WideBits
@@ -255,16 +255,23 @@ def linear(
         activation: "relu", a quantizer, or None.
         part: suffix of the name where this is the first half of a layer, whose result the second half reads.
     """
-    value = codes(value, layer.name)
+    value, step = integers_and_step(value, layer.name)
     absorbed = activation is not None or (not part and fold.quantized_later(layer.name))
+    if step is not None and not (absorbed or part):
+        raise FlowError(
+            f"{layer.name}: reads levels with a learned step, and no quantizer follows that could take it in; "
+            "give the N2UQActivation in front of it an output_exponent, in training too"
+        )
     if kernel.scale is not None and not absorbed:
         kernel = _taken_in(layer.name, kernel)
     fraction_bits = value.fraction_bits + kernel.grid.fraction_bits
     low, high = form.reach(kernel.codes, value)
 
     chain, inside = Chain(fraction_bits), None
-    if absorbed and (bias is not None or kernel.scale is not None):
-        scale = np.float64(1) if kernel.scale is None else kernel.scale
+    if part and step is not None:
+        chain = chain.then(Step(step))
+    if absorbed and (bias is not None or kernel.scale is not None or step is not None):
+        scale = (np.float64(1) if kernel.scale is None else kernel.scale) * (1.0 if step is None else step)
         chain = chain.then(Affine(np.float64(0), scale, np.float64(0) if bias is None else bias))
     elif bias is not None:
         inside = np.ldexp(bias, fraction_bits)
@@ -318,7 +325,7 @@ def _causal(fold: Fold, layer: Any, value: Value) -> tuple[Value, str]:
     """The input and the padding of a layer over time: "causal" pads before the first step only."""
     if layer.padding != "causal":
         return value, layer.padding
-    value = codes(value, layer.name)
+    _ = integers_and_step(value, layer.name)
     pad = keras.layers.ZeroPadding2D(
         ((0, 0), (layer.kernel_size[0] - 1, 0)), name=fold.name(f"{layer.name}_pad"), dtype=value.dtype
     )

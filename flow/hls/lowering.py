@@ -189,6 +189,9 @@ def _matvec(layer: Any, source: Node, weights: np.ndarray) -> Matvec:
     """
     grid = _weight_grid(layer)
     integers = weight_codes(layer.name, grid, weights)
+    # N2UQ's odd integers from -(2^n - 1) to 2^n - 1 need no bit that says that they are odd
+    odd = grid.binary or (grid.low == -grid.high and bool(np.all(integers % 2)))
+    bits = grid.bits - (odd and not grid.binary)
     fraction_bits = source.output.fraction_bits + grid.fraction_bits
     bias = np.ldexp(np.asarray(layer.get_weights("bias").data, dtype=np.float64), fraction_bits)
     node = Matvec(
@@ -197,8 +200,8 @@ def _matvec(layer: Any, source: Node, weights: np.ndarray) -> Matvec:
         TensorType((*source.output.shape[:-1], len(integers)), 63, True, fraction_bits),
         integers,
         bias,
-        grid.bits,
-        WeightCode.ODD if grid.binary else WeightCode.TWOS,
+        bits,
+        WeightCode.ODD if odd else WeightCode.TWOS,
     )
     return _narrowest(node, source)
 

@@ -30,7 +30,7 @@ def _integers(node: str, name: str, values: np.ndarray, shape: tuple[int, ...]) 
 class WeightCode(str, Enum):
     """How `width_bits` bits stand for a weight.
 
-    `TWOS`: two's complement. `ODD`: code k stands for 2k - (2**width_bits - 1), so one bit is -1 or +1.
+    `TWOS`: two's complement. `ODD`: code k in two's complement stands for 2k + 1, so one bit is -1 or +1.
     """
 
     TWOS = "twos"

@@ -14,6 +14,7 @@ from flow.fold.grids import POWERS_OF_TWO, QUANTIZERS
 from flow.fold.survey import HOST_ACTIVATIONS, SUPPORTED, quantizer_name
 from flow.keras_env import keras, qkeras
 from flow.network.later import QDenseBatchnorm
+from flow.quantizers.n2uq import N2UQActivation, N2UQWeights
 
 #: plain functions that an activation may name
 FUNCTIONS = ("linear", "relu", *HOST_ACTIVATIONS)
@@ -22,9 +23,11 @@ PO2 = ("quantized_po2", "quantized_relu_po2")
 
 
 def _class(kind: str) -> type:
-    """A layer's class, from Keras and QKeras alone."""
+    """A layer's class, from Keras, QKeras and our own quantizers alone."""
     if kind == "QDenseBatchnorm":
         return QDenseBatchnorm
+    if kind == "N2UQActivation":
+        return N2UQActivation
     return getattr(qkeras, kind, None) or getattr(keras.layers, kind)
 
 
@@ -121,7 +124,7 @@ def make_quantizer(layer: str, value: Any, kind: str = "") -> Any:
         return name
     if name not in (*QUANTIZERS, POWERS_OF_TWO) and not (kind == "QBatchNormalization" and name in PO2):
         raise FlowError(f"{layer}: quantizer {name} is not supported; supported: {', '.join(QUANTIZERS)}")
-    cls = getattr(qkeras, name)
+    cls = N2UQWeights if name == "N2UQWeights" else getattr(qkeras, name)
     positional, keywords = ([], dict(value["config"])) if isinstance(value, dict) else _parsed(layer, value)
     known = set(inspect.signature(cls.__init__).parameters)
     extra = [key for key, setting in keywords.items() if key not in known and setting not in (None, False, [])]

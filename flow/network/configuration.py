@@ -54,8 +54,8 @@ def _entry(layer: dict, edges: list | None) -> dict:
             "inbound_nodes": [],
         }
     kept = {key: value for key, value in config.items() if not key.endswith(DROPPED) and key not in DROPPED_KEYS}
-    return {"class_name": kind.rpartition(">")[2] if kind.startswith(("QKeras>", "qkeras>")) else kind, "config": kept,
-            "inbound_nodes": edges}  # fmt: skip
+    own = kind.startswith(("QKeras>", "qkeras>", "flow>"))
+    return {"class_name": kind.rpartition(">")[2] if own else kind, "config": kept, "inbound_nodes": edges}
 
 
 def _edges(nodes: list) -> list:

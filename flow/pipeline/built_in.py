@@ -16,6 +16,7 @@ from flow.pipeline.config import DEFAULT_BITS, BuildConfig
 from flow.pipeline.reporter import TrainingProgress
 from flow.pipeline.stage import Result
 from flow.pipeline.stages.common import file_digest
+from flow.quantizers import UNIFORM, check_widths, find_system
 from keras_models import find_model
 
 if TYPE_CHECKING:
@@ -30,11 +31,14 @@ class BuiltIn:
         self._config = config
         self._spec = find_model(config.model)
         self._bits_text = config.bits or DEFAULT_BITS
+        self._quantizer = config.quantizer or UNIFORM
         self.name = self._spec.name
 
     @property
     def run_name(self) -> str:
-        return f"{self.name}-{Path(self._bits_text).stem}-{self.dataset_name}"
+        widths = Path(self._bits_text).stem
+        parts = [self.name, *([] if self._quantizer == UNIFORM else [self._quantizer]), widths, self.dataset_name]
+        return "-".join(parts)
 
     @property
     def _bits(self) -> BitsSpec:
@@ -45,22 +49,25 @@ class BuiltIn:
         """What `auto` comes to, without loading anything."""
         return resolve(self._config.dataset, self._config.data, self._spec.input_shape)
 
+    def _find(self, dataset: str, folder: Path | None = None) -> Path | None:
+        from flow.training.checkpoints import find_checkpoint
+
+        return find_checkpoint(self.name, dataset, self._bits, folder, self._quantizer)
+
     def _dataset(self) -> Dataset:
         return _load(self._config.dataset, self._config.data, self._spec.input_shape)
 
     @property
     def trains(self) -> bool:
         """Whether a build starts with training: asked for, or no checkpoint of these widths comes along."""
-        from flow.training.checkpoints import find_checkpoint
-
         config = self._config
         if config.checkpoint is not None:
             return False
-        return bool(config.epochs) or find_checkpoint(self.name, self.dataset_name, self._bits) is None
+        return bool(config.epochs) or self._find(self.dataset_name) is None
 
     def check(self) -> None:
         config = self._config
-        _ = self._bits
+        check_widths(self._spec, self._bits, find_system(self._quantizer))
         if config.samples is not None:
             raise FlowError(f"--samples: {self.name} is tried on a dataset (--dataset); samples are for a model file")
         if config.data is not None and not config.data.is_dir():
@@ -73,13 +80,12 @@ class BuiltIn:
             raise FlowError(f"--checkpoint {config.checkpoint}: there is no such file")
 
     def settings(self) -> Any:
-        from flow.training.checkpoints import find_checkpoint
-
         config = self._config
-        shipped = find_checkpoint(self.name, self.dataset_name, self._bits)
+        shipped = self._find(self.dataset_name)
         return {
             "model": self.name,
             "bits": self._bits.model_dump(),
+            **({} if self._quantizer == UNIFORM else {"quantizer": self._quantizer}),
             "dataset": self.dataset_name,
             "epochs": config.epochs,
             "seed": config.seed if shipped is None or config.epochs else None,
@@ -87,7 +93,7 @@ class BuiltIn:
         }
 
     def prepare(self, work: Work) -> Result:
-        from flow.training.checkpoints import find_checkpoint, read_meta
+        from flow.training.checkpoints import read_meta
 
         data = self._dataset()
         work.reporter.line(f"  {data.source}")
@@ -100,7 +106,7 @@ class BuiltIn:
             for suffix in (".h5", ".json", ".csv"):
                 if path.with_suffix(suffix).exists():
                     shutil.copyfile(path.with_suffix(suffix), work.folder / path.with_suffix(suffix).name)
-        found = find_checkpoint(self.name, data.name, self._bits, work.folder)
+        found = self._find(data.name, work.folder)
         if found is None:
             raise FlowError(f"no checkpoint for {self.name} on {data.name} in {work.folder}")
         values = {"network": found.name, "command": read_meta(found).command, "source": data.source}
@@ -108,15 +114,16 @@ class BuiltIn:
 
     def _given(self, dataset: str) -> Path | None:
         """The checkpoint to build, or None to train."""
-        from flow.training.checkpoints import find_checkpoint, read_meta
+        from flow.training.checkpoints import read_meta
 
         config = self._config
         if config.checkpoint is None:
-            return None if config.epochs else find_checkpoint(self.name, dataset, self._bits)
+            return None if config.epochs else self._find(dataset)
         meta = read_meta(config.checkpoint)
         for what, found, wanted in (
             ("model", meta.model, self.name),
             ("dataset", meta.dataset, dataset),
+            ("quantizer", meta.quantizer, self._quantizer),
             ("bits", meta.bits, self._bits),
         ):
             if found != wanted:
@@ -135,8 +142,11 @@ class BuiltIn:
         recipe = default_config(data.name, spec.input_shape, quantized=True)
         changes = {"seed": config.seed} | ({"epochs": config.epochs} if config.epochs else {})
         recipe = recipe.model_copy(update=changes)
-        trained = train_quantized(spec, self._bits, data, start, recipe, progress, work.folder)
+        trained = train_quantized(
+            spec, self._bits, data, start, recipe, progress, work.folder, quantizer=self._quantizer
+        )
         command = ["flow", "train", "--model", spec.name, "--dataset", data.name, "--bits", self._bits_text]
+        command += [] if self._quantizer == UNIFORM else ["--quantizer", self._quantizer]
         command += ["--epochs", str(recipe.epochs), "--seed", str(recipe.seed)]
         return trained.save(shlex.join(command), work.folder)
 

@@ -22,6 +22,8 @@ class BuildConfig(BaseModel):
     Attributes:
         model: a name that `flow models` lists, or the file of a trained QKeras network.
         bits: a width for all layers, or a bits.yaml; a file has its own.
+        quantizer: uniform, n2uq, n2uq-thresholds or n2uq-weights: how the layers that a network leaves open are
+            quantized; a file has its own quantizers. Not given, uniform.
         samples: an .npz with what a file's network is tried on; random inputs if not given.
         dataset: a name that `flow models` lists, or auto.
         data: folder in which the dataset is looked for first.
@@ -44,6 +46,7 @@ class BuildConfig(BaseModel):
 
     model: str = "resnet8"
     bits: str | None = None
+    quantizer: str | None = None
     samples: Path | None = None
     dataset: str = "auto"
     data: Path | None = None

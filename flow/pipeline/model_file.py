@@ -28,10 +28,13 @@ class ModelFile:
 
     def check(self) -> None:
         for option, given in (
-            ("--bits", self._config.bits), ("--epochs", self._config.epochs), ("--checkpoint", self._config.checkpoint),
+            ("--bits", self._config.bits), ("--quantizer", self._config.quantizer), ("--epochs", self._config.epochs),
+            ("--checkpoint", self._config.checkpoint),
         ):  # fmt: skip
             if given is not None:
-                raise FlowError(f"{option}: {self._path.name} is trained, with bits of its own; leave {option} out")
+                raise FlowError(
+                    f"{option}: {self._path.name} is trained, with bits and quantizers of its own; leave {option} out"
+                )
         if not self._path.exists():
             raise FlowError(f"--model {self._path}: there is no such file")
         read_configuration(self._path)

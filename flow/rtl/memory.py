@@ -38,17 +38,16 @@ def weight_codes(weights: np.ndarray, width_bits: int, odd: bool) -> np.ndarray:
     Args:
         weights: int64, any shape.
         width_bits: bits of a code.
-        odd: code k means 2k - (2^width_bits - 1); else a code is two's complement.
+        odd: code k means 2k + 1; else it is the weight itself. Both are two's complement.
 
     Raises:
         FlowError: a weight that has no code.
     """
     limit = (1 << width_bits) - 1
     if odd:
-        codes, rest = np.divmod(weights + limit, 2)
-        if rest.any() or codes.min(initial=0) < 0 or codes.max(initial=0) > limit:
+        if not (weights % 2).all() or np.abs(weights).max(initial=0) > limit:
             raise FlowError(f"weights of {width_bits} bits must be odd and from {-limit} to {limit}")
-        return codes
+        return (weights - 1) // 2 & limit
     low, high = -(1 << (width_bits - 1)), (1 << (width_bits - 1)) - 1
     if weights.min(initial=0) < low or weights.max(initial=0) > high:
         raise FlowError(f"weights of {width_bits} bits must be from {low} to {high}")

@@ -15,6 +15,8 @@ import numpy as np
 
 from flow.bits import BitsSpec
 from flow.keras_env import keras
+from flow.quantizers import UNIFORM, find_system
+from flow.quantizers.n2uq import N2UQWeights
 from flow.training.loop import as_numbers
 from keras_models.ranges import (
     Ranges,
@@ -130,7 +132,9 @@ def measure_statistics(model: keras.Model, images: np.ndarray) -> None:
         layer.momentum = momentum
 
 
-def prepare(spec: ModelSpec, bits: BitsSpec, start: keras.Model, images: np.ndarray) -> tuple[keras.Model, Ranges]:
+def prepare(
+    spec: ModelSpec, bits: BitsSpec, start: keras.Model, images: np.ndarray, quantizer: str = UNIFORM
+) -> tuple[keras.Model, Ranges]:
     """Makes the start of quantization-aware training.
 
     Args:
@@ -138,6 +142,8 @@ def prepare(spec: ModelSpec, bits: BitsSpec, start: keras.Model, images: np.ndar
         bits: width of every weight layer and activation quantizer.
         start: the trained float network; it is not changed.
         images: training samples; the first few thousand are used.
+        quantizer: a name of `flow.quantizers.SYSTEMS`; only rounds the weights, as `start_activations` sets what
+            it learns about activations.
 
     Returns:
         A float network with rescaled filters and measured statistics, whose weights the
@@ -160,7 +166,11 @@ def prepare(spec: ModelSpec, bits: BitsSpec, start: keras.Model, images: np.ndar
     copy_weights(filled, rounded)
     for layer in layers:
         kernel, *rest = rounded.get_layer(layer.name).get_weights()
-        exact = quantize(kernel, bits.weights[layer.name], weights[layer.name], signed=True)
+        width = bits.weights[layer.name]
+        if find_system(quantizer).quantizes(layer):
+            exact = N2UQWeights(width)(kernel).numpy()
+        else:
+            exact = quantize(kernel, width, weights[layer.name], signed=True)
         rounded.get_layer(layer.name).set_weights([exact, *rest])
     measure_statistics(rounded, images[:STATISTICS_IMAGES])
     for layer in layers:
@@ -203,7 +213,11 @@ def activation_exponents(model: keras.Model, spec: ModelSpec, bits: BitsSpec, im
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Copies all weights between two networks of one topology, by layer name."""
+    """Copies all weights between two networks of one topology, by layer name.
+
+    What an activation of the target has learned stays where the source's has nothing to learn.
+    """
     for layer in target.layers:
-        if layer.weights:
-            layer.set_weights(source.get_layer(layer.name).get_weights())
+        values = source.get_layer(layer.name).get_weights() if layer.weights else []
+        if values:
+            layer.set_weights(values)

@@ -1,6 +1,6 @@
 """Trained networks on disk: a weights file, what it is, and how to make it again.
 
-`<model>-<dataset>-<w4a4|float>.h5` holds the weights of a `tf_keras` network; the `.json` beside
+`<model>-<dataset>-<w4a4|n2uq-w2a2|float>.h5` holds the weights of a `tf_keras` network; the `.json` beside
 it says which network (model, bits, ranges), how it was trained, how accurate it is, the SHA-256
 of the weights and the command that makes the file again; the `.csv` is the training log.
 """
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flow.bits import BitsSpec
 from flow.errors import FlowError
+from flow.quantizers import UNIFORM
 from flow.tasks import ACCURACY, scores_text
 from flow.training.config import TrainConfig
 from flow.training.resume import write_atomically
@@ -40,6 +41,7 @@ class CheckpointMeta(BaseModel):
         dataset: that it was trained on.
         bits: width of every quantizer, None for a float network.
         ranges: step of every quantizer, None for a float network.
+        quantizer: a name of `flow.quantizers.SYSTEMS`.
         config: the recipe.
         accuracy: on all test images, of exactly these weights, in float32; None where the task is not to name a class.
         scores: the figures of another task, by name, see `flow.tasks`.
@@ -58,6 +60,7 @@ class CheckpointMeta(BaseModel):
     dataset: str
     bits: BitsSpec | None = None
     ranges: Ranges | None = None
+    quantizer: str = UNIFORM
     config: TrainConfig
     accuracy: float | None = None
     scores: dict[str, float] = {}
@@ -76,8 +79,8 @@ class CheckpointMeta(BaseModel):
 
     @property
     def label(self) -> str:
-        """``float``, ``w4a4`` or ``mixed-<hash>``."""
-        return label(find_model(self.model), self.bits)
+        """``float``, ``w4a4`` or ``mixed-<hash>``, with the quantizer's name before it where that is not uniform."""
+        return label(find_model(self.model), self.bits, self.quantizer)
 
 
 def checkpoint_dir() -> Path:
@@ -87,18 +90,24 @@ def checkpoint_dir() -> Path:
     return Path(keras_models.__file__).parent / "checkpoints"
 
 
-def label(spec: ModelSpec, bits: BitsSpec | None) -> str:
-    """How a file name writes the widths: ``float``, ``w4a4`` or ``mixed-<hash>``."""
-    return FLOAT_LABEL if bits is None else bits.label(spec)
+def label(spec: ModelSpec, bits: BitsSpec | None, quantizer: str = UNIFORM) -> str:
+    """How a file name writes the widths: ``float``, ``w4a4``, ``n2uq-w4a4`` or ``mixed-<hash>``."""
+    if bits is None:
+        return FLOAT_LABEL
+    return bits.label(spec) if quantizer == UNIFORM else f"{quantizer}-{bits.label(spec)}"
 
 
-def checkpoint_path(model: str, dataset: str, bits: BitsSpec | None, folder: Path | None = None) -> Path:
+def checkpoint_path(
+    model: str, dataset: str, bits: BitsSpec | None, folder: Path | None = None, quantizer: str = UNIFORM
+) -> Path:
     """Where the weights of a network are kept, whether or not they are there."""
-    name = f"{model}-{dataset}-{label(find_model(model), bits)}.h5"
+    name = f"{model}-{dataset}-{label(find_model(model), bits, quantizer)}.h5"
     return (folder or checkpoint_dir()) / name
 
 
-def find_checkpoint(model: str, dataset: str, bits: BitsSpec | None, folder: Path | None = None) -> Path | None:
+def find_checkpoint(
+    model: str, dataset: str, bits: BitsSpec | None, folder: Path | None = None, quantizer: str = UNIFORM
+) -> Path | None:
     """The weights file of a trained network, or None.
 
     Args:
@@ -106,8 +115,9 @@ def find_checkpoint(model: str, dataset: str, bits: BitsSpec | None, folder: Pat
         dataset: that it was trained on.
         bits: its widths, None for the float network.
         folder: where to look; the project's own folder if not given.
+        quantizer: a name of `flow.quantizers.SYSTEMS`.
     """
-    path = checkpoint_path(model, dataset, bits, folder)
+    path = checkpoint_path(model, dataset, bits, folder, quantizer)
     return path if path.is_file() and path.with_suffix(".json").is_file() else None
 
 
@@ -176,7 +186,7 @@ def load_checkpoint(path: str | Path) -> tuple[keras.Model, CheckpointMeta]:
             f"{meta.sha256[:16]}...; made again by: {meta.command}"
         )
     spec = find_model(meta.model)
-    model = spec.build_float() if meta.bits is None else spec.build_quantized(meta.bits, meta.ranges)
+    model = spec.build_float() if meta.bits is None else spec.build_quantized(meta.bits, meta.ranges, meta.quantizer)
     model.load_weights(path)
     return model, meta
 

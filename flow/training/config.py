@@ -26,6 +26,8 @@ class TrainConfig(BaseModel):
             third of all.
         distill: share of the teacher's answers in the loss (quantized training only).
         temperature: by which the logits are divided for the soft labels.
+        quantizer_rate: learning rate of a quantizer's own parameters as a share of the weights' (a tenth in
+            arXiv 2111.14826).
         arithmetic: ``"float32"`` or ``"mixed_bfloat16"``.
         seed: of initial weights, order and augmentation.
     """
@@ -44,6 +46,7 @@ class TrainConfig(BaseModel):
     frozen_epochs: int = Field(default=0, ge=0)
     distill: float = Field(default=0.0, ge=0, le=1)
     temperature: float = Field(default=4.0, gt=0)
+    quantizer_rate: float = Field(default=0.1, gt=0)
     arithmetic: Literal["float32", "mixed_bfloat16"] = "float32"
     seed: int = 0
 

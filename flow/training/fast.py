@@ -12,23 +12,27 @@ from collections.abc import Callable
 
 from flow.bits import BitsSpec
 from flow.keras_env import keras, tf
-from keras_models.build import build_with, window
+from flow.quantizers import UNIFORM, check_widths, find_system
+from keras_models.build import NonuniformParts, build_with, window
 from keras_models.ranges import BIAS_BITS, Ranges
 from keras_models.spec import ModelSpec, WeightLayer
 
 Quantizer = Callable[[tf.Tensor], tf.Tensor]
 
 
-def build_trainable(spec: ModelSpec, bits: BitsSpec, ranges: Ranges) -> keras.Model:
+def build_trainable(spec: ModelSpec, bits: BitsSpec, ranges: Ranges, quantizer: str = UNIFORM) -> keras.Model:
     """The network that `build_quantized` builds, for training.
 
     Args:
         spec: the topology.
         bits: width of every weight layer and activation quantizer.
         ranges: the step of each.
+        quantizer: a name of `flow.quantizers.SYSTEMS`.
     """
-    bits.check(spec)
-    return build_with(spec, _TrainableLayers(bits, ranges), f"{spec.name}_trainable")
+    system = find_system(quantizer)
+    check_widths(spec, bits, system)
+    parts = None if system.uniform else NonuniformParts(spec, bits, ranges, system)
+    return build_with(spec, _TrainableLayers(bits, ranges, parts), f"{spec.name}_trainable")
 
 
 def relu_quantizer(bits: int, exponent: int) -> Quantizer:
@@ -67,14 +71,19 @@ def signed_quantizer(bits: int, exponent: int) -> Quantizer:
 class _TrainableLayers:
     """Makes the layers; see `keras_models.build.LayerMaker`."""
 
-    def __init__(self, bits: BitsSpec, ranges: Ranges) -> None:
+    def __init__(self, bits: BitsSpec, ranges: Ranges, parts: NonuniformParts | None) -> None:
         self._bits = bits
         self._ranges = ranges
+        self._parts = parts
 
     def weighted(self, layer: WeightLayer) -> keras.layers.Layer:
-        kernel = signed_quantizer(self._bits.weights[layer.name], self._ranges.weights[layer.name])
+        kernel = None if self._parts is None else self._parts.kernel(layer)
         bias = None
-        if layer.batchnorm is None:
+        if kernel is not None:
+            bias = tf.identity if layer.batchnorm is None else None
+        else:
+            kernel = signed_quantizer(self._bits.weights[layer.name], self._ranges.weights[layer.name])
+        if bias is None and layer.batchnorm is None:
             bias = signed_quantizer(BIAS_BITS, self._ranges.biases[layer.name])
         if layer.kind == "dense":
             return _Dense(
@@ -85,6 +94,9 @@ class _TrainableLayers:
         return _Conv2D(kernel, bias, layer.out_channels, layer.kernel, use_bias=bias is not None, **window(layer))
 
     def activation(self, name: str) -> keras.layers.Layer:
+        nonuniform = None if self._parts is None else self._parts.activation(name)
+        if nonuniform is not None:
+            return nonuniform
         quantize = relu_quantizer(self._bits.activations[name], self._ranges.activations[name])
         return keras.layers.Lambda(quantize, name=name)
 

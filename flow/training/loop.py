@@ -56,9 +56,8 @@ def fit(
     Returns:
         A record per epoch, earlier ones of a resumed run included.
     """
-    optimizer = _optimizer(config)
-    optimizer.build(model.trainable_variables)
-    variables = model.weights + list(optimizer.variables)
+    optimizer = _Optimizers(model, config)
+    variables = model.weights + optimizer.variables
     history: list[dict[str, float]] = []
     if state_path is not None:
         state, reason = load_state(state_path, identity)
@@ -155,12 +154,47 @@ def _train_epoch(
     steps = len(data.x_train) // min(config.batch, len(data.x_train))
     losses, counted, seen = 0.0, 0.0, 0
     for step, (images, labels) in enumerate(epoch_batches(data.x_train, data.y_train, config, epoch)):
-        optimizer.learning_rate.assign(learning_rate(config, epoch + step / steps))
+        optimizer.set_learning_rate(learning_rate(config, epoch + step / steps))
         loss, count = step_function(tf.constant(images), tf.constant(labels))
         losses, counted, seen = losses + float(loss), counted + float(count), seen + len(labels)
         if (step + 1) % _STEPS_BETWEEN_REPORTS == 0:
             progress.on_step(epoch + 1, config.epochs, step + 1, steps, losses / (step + 1))
     return losses / steps, counted / seen
+
+
+class _Optimizers:
+    """One optimizer for what a network computes with, one at a lower rate for what its quantizers learn.
+
+    A layer says in `quantizer_variables` which of its variables those are.
+    """
+
+    def __init__(self, model: keras.Model, config: TrainConfig) -> None:
+        own = [v for layer in model.layers for v in getattr(layer, "quantizer_variables", ())]
+        slow = {id(v) for v in own}
+        groups = [([v for v in model.trainable_variables if id(v) not in slow], 1.0), (own, config.quantizer_rate)]
+        self._groups = [(_optimizer(config), variables, rate) for variables, rate in groups if variables]
+        for optimizer, variables, _ in self._groups:
+            optimizer.build(variables)
+
+    @property
+    def variables(self) -> list:
+        """The state of all, in a fixed order."""
+        return [variable for optimizer, _, _ in self._groups for variable in optimizer.variables]
+
+    @property
+    def learning_rate(self):
+        """That of the weights."""
+        return self._groups[0][0].learning_rate
+
+    def set_learning_rate(self, rate: float) -> None:
+        for optimizer, _, share in self._groups:
+            optimizer.learning_rate.assign(rate * share)
+
+    def apply(self, tape: tf.GradientTape, loss) -> None:
+        """One step down the gradient."""
+        gradients = tape.gradient(loss, [variables for _, variables, _ in self._groups])
+        for (optimizer, variables, _), of_group in zip(self._groups, gradients, strict=True):
+            optimizer.apply_gradients(zip(of_group, variables, strict=True))
 
 
 def _optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
@@ -186,8 +220,7 @@ def _train_step(model, optimizer, config: TrainConfig, objective: Objective, tea
             if config.weight_decay:
                 decay = tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
                 loss += config.weight_decay * decay
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        optimizer.apply(tape, loss)
         return loss, objective.count(outputs, x, labels)
 
     return step

@@ -14,6 +14,8 @@ import numpy as np
 from flow.bits import BitsSpec
 from flow.datasets import Dataset
 from flow.keras_env import keras, precision
+from flow.quantizers import UNIFORM, find_system
+from flow.quantizers.start import IMAGES, start_activations
 from flow.tasks import ACCURACY, scores_text
 from flow.training.calibrate import STATISTICS_IMAGES, copy_weights, measure_statistics, prepare
 from flow.training.checkpoints import (
@@ -21,12 +23,13 @@ from flow.training.checkpoints import (
     checkpoint_dir,
     checkpoint_path,
     find_checkpoint,
+    label,
     load_checkpoint,
     save_checkpoint,
 )
 from flow.training.config import TrainConfig, default_config
 from flow.training.fast import build_trainable
-from flow.training.loop import evaluate, fit
+from flow.training.loop import as_numbers, evaluate, fit
 from flow.training.progress import Progress, Silent
 from keras_models.ranges import Ranges
 from keras_models.spec import ModelSpec
@@ -48,6 +51,7 @@ class Trained:
         test_images: how many test samples there are.
         bits: widths, None for a float network.
         ranges: steps, None for a float network.
+        quantizer: a name of `flow.quantizers.SYSTEMS`.
         start_sha256, teacher_sha256: of the networks it was made from.
         state_path: of the state that is not needed any more once the checkpoint is saved.
     """
@@ -61,6 +65,7 @@ class Trained:
     test_images: int
     bits: BitsSpec | None = None
     ranges: Ranges | None = None
+    quantizer: str = UNIFORM
     start_sha256: str | None = None
     teacher_sha256: str | None = None
     state_path: Path | None = None
@@ -80,12 +85,13 @@ class Trained:
         Returns:
             The path of the weights file.
         """
-        path = checkpoint_path(self.spec.name, self.dataset, self.bits, folder)
+        path = checkpoint_path(self.spec.name, self.dataset, self.bits, folder, self.quantizer)
         meta = CheckpointMeta(
             model=self.spec.name,
             dataset=self.dataset,
             bits=self.bits,
             ranges=self.ranges,
+            quantizer=self.quantizer,
             config=self.config,
             accuracy=self.accuracy,
             scores={name: value for name, value in self.scores.items() if name != ACCURACY},
@@ -150,6 +156,7 @@ def train_quantized(
     progress: Progress | None = None,
     state_dir: Path | None = None,
     teacher: keras.Model | None = None,
+    quantizer: str = UNIFORM,
 ) -> Trained:
     """Quantization-aware training from a float network.
 
@@ -162,24 +169,29 @@ def train_quantized(
         progress: is told of every epoch.
         state_dir: where an interrupted run is kept and found again; None keeps none.
         teacher: of the soft labels; `start` if not given.
+        quantizer: a name of `flow.quantizers.SYSTEMS`.
     """
     config = config or default_config(data.name, spec.input_shape, quantized=True)
     progress = progress or Silent()
     teacher = teacher or start
     keras.utils.set_random_seed(config.seed)
-    prepared, ranges = prepare(spec, bits, start, data.x_train)
+    prepared, ranges = prepare(spec, bits, start, data.x_train, quantizer)
     with precision(config.arithmetic):
-        model = build_trainable(spec, bits, ranges)
+        model = build_trainable(spec, bits, ranges, quantizer)
     copy_weights(prepared, model)
+    if find_system(quantizer).thresholds:
+        start_activations(model, as_numbers(data.x_train[:IMAGES]))
+        copy_weights(prepared, model)
     hashes = weights_sha256(start), weights_sha256(teacher)
-    identity = _identity(spec.name, data, config, bits.model_dump_json(), ranges.model_dump_json(), *hashes)
+    parts = bits.model_dump_json(), ranges.model_dump_json(), *hashes, *([] if quantizer == UNIFORM else [quantizer])
+    identity = _identity(spec.name, data, config, *parts)
     progress.on_message(
-        f"{spec.name} at {bits.label(spec)} on {data.name}: {config.epochs} epochs from the float network"
+        f"{spec.name} at {label(spec, bits, quantizer)} on {data.name}: {config.epochs} epochs from the float network"
     )
     state_path = _state_path(state_dir, identity)
     freeze = _statistics_of(model, data)
     history = fit(model, data, config, progress, state_path, identity, teacher, freeze, spec.task)
-    final = spec.build_quantized(bits, ranges)
+    final = spec.build_quantized(bits, ranges, quantizer)
     copy_weights(model, final)
     return Trained(
         spec=spec,
@@ -191,6 +203,7 @@ def train_quantized(
         test_images=len(data.x_test),
         bits=bits,
         ranges=ranges,
+        quantizer=quantizer,
         start_sha256=hashes[0],
         teacher_sha256=hashes[1],
         state_path=state_path,

@@ -36,6 +36,7 @@ class Folded:
         bits: of its codes.
         differing: reachable accumulator integers, summed over channels, whose code is not the trained one. 0 for
             thresholds always, and for a rescale unless no multiplier of its width is exact.
+        step: what a code is worth to the trained network, None where that is 2**-output_fraction_bits as in the twin.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Folded:
     kind: str
     bits: int
     differing: int
+    step: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

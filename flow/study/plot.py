@@ -1,0 +1,46 @@
+"""Accuracy against bits, a mark for each training."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from flow.study.results import Row
+
+_MARKS = {
+    "uniform": ("s", "#555555"),
+    "n2uq": ("o", "#1f4e79"),
+    "n2uq-thresholds": ("^", "#b03a2e"),
+    "n2uq-weights": ("v", "#2e8b57"),
+}
+
+
+def accuracy_plot(rows: Sequence[Row]) -> str:
+    """SVG; seeds of one network are joined by a vertical line, quantizers stand side by side."""
+    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    shown = [name for name in _MARKS if any(row.quantizer == name for row in rows)]
+    for index, name in enumerate(shown):
+        mark, colour = _MARKS[name]
+        shift = 0.12 * (index - (len(shown) - 1) / 2)
+        means = []
+        for bits in sorted({row.bits for row in rows if row.quantizer == name}):
+            found = [100 * row.accuracy for row in rows if (row.quantizer, row.bits) == (name, bits)]
+            axes.plot([bits + shift] * len(found), found, mark, color=colour, label=None if means else name)
+            axes.vlines(bits + shift, min(found), max(found), color=colour)
+            means.append((bits + shift, sum(found) / len(found)))
+        axes.plot(*zip(*means, strict=True), color=colour, linewidth=0.8, alpha=0.6)
+    axes.set_xticks(sorted({row.bits for row in rows}))
+    axes.set_xlabel("bits of weights and activations")
+    axes.set_ylabel("accuracy on the test images, %")
+    axes.grid(axis="y", linewidth=0.4)
+    axes.legend(frameon=False, fontsize=8)
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None})
+    return out.getvalue()

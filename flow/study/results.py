@@ -1,0 +1,168 @@
+"""What a study has found so far: a row for each arm, gains against uniform with their spread."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from flow.files import read_json, write_json, write_whole
+from flow.quantizers import UNIFORM
+from flow.report.schema import check
+from flow.study.arms import Arm
+from flow.training.checkpoints import read_meta
+
+JSON, CSV, MARKDOWN, PLOT = "study.json", "study.csv", "study.md", "accuracy.svg"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm; None where it was not measured.
+
+    Attributes:
+        arm: its name.
+        bits, quantizer, seed, epochs: of the training.
+        accuracy: of the trained network, on all test images.
+        test_images: how many those are.
+        seconds_an_epoch: wall clock of the median epoch, on whatever machine and load it was.
+        lut, interval_cycles: of the built network.
+        differing: integers in which Keras, C simulation and RTL differ from golden, in sum.
+        images: that every engine computed.
+        sha256: of the weights.
+    """
+
+    arm: str
+    bits: int
+    quantizer: str
+    seed: int
+    epochs: int
+    accuracy: float
+    test_images: int
+    seconds_an_epoch: float | None
+    lut: float | None = None
+    interval_cycles: int | None = None
+    differing: int | None = None
+    images: int | None = None
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """N2UQ, or a part of it, against uniform quantization at equal bits, seed by seed.
+
+    Attributes:
+        bits: of weights and activations.
+        quantizer: that is compared.
+        seeds: that both have.
+        points: mean difference of accuracies, in percentage points.
+        spread: between the least and the greatest seed of the same network, the wider of the two; None with one seed.
+        lut_ratio: LUTs over those of uniform, at the same interval; None if not built.
+    """
+
+    bits: int
+    quantizer: str
+    seeds: tuple[int, ...]
+    points: float
+    spread: float | None
+    lut_ratio: float | None
+
+
+def read_row(arm: Arm, checkpoint: Path, run: Path | None) -> Row:
+    """The row of a trained arm, with the report of its build if there is one."""
+    meta = read_meta(checkpoint)
+    row = Row(
+        arm.name, arm.bits, arm.quantizer, arm.seed, meta.config.epochs, meta.accuracy, meta.test_images,
+        _median_seconds(checkpoint), sha256=meta.sha256,
+    )  # fmt: skip
+    report_file = None if run is None else next(iter(sorted(run.glob("*_report/report.json"))), None)
+    if report_file is None:
+        return row
+    report = check(read_json(report_file))
+    exact = (report.exact.golden_vs_keras, report.exact.golden_vs_csim, report.exact.golden_vs_rtl)
+    total = report.resources.total
+    measured = {
+        "lut": None if total is None else total.luts_used,
+        "interval_cycles": report.latency.interval_cycles,
+        "differing": None if None in exact else sum(exact),
+        "images": report.exact.images,
+    }
+    return Row(**(asdict(row) | measured))
+
+
+def _median_seconds(checkpoint: Path) -> float | None:
+    """From the training log."""
+    with checkpoint.with_suffix(".csv").open() as log:
+        seconds = sorted(float(record["seconds"]) for record in csv.DictReader(log))
+    return seconds[len(seconds) // 2] if seconds else None
+
+
+def gains(rows: Sequence[Row]) -> list[Gain]:
+    """Every quantizer against uniform, where both were trained with the same seed."""
+    found = []
+    by_key = {(row.bits, row.quantizer, row.seed): row for row in rows}
+    for bits, quantizer in sorted({(row.bits, row.quantizer) for row in rows if row.quantizer != UNIFORM}):
+        seeds = sorted(s for b, q, s in by_key if (b, q) == (bits, quantizer) and (bits, UNIFORM, s) in by_key)
+        if not seeds:
+            continue
+        new = [by_key[bits, quantizer, seed] for seed in seeds]
+        old = [by_key[bits, UNIFORM, seed] for seed in seeds]
+        points = 100 * sum(a.accuracy - b.accuracy for a, b in zip(new, old, strict=True)) / len(seeds)
+        spreads = [100 * (max(r.accuracy for r in part) - min(r.accuracy for r in part)) for part in (new, old)]
+        ratios = [
+            a.lut / b.lut
+            for a, b in zip(new, old, strict=True)
+            if a.lut and b.lut and a.interval_cycles == b.interval_cycles
+        ]
+        spread = max(spreads) if len(seeds) > 1 else None
+        found.append(Gain(bits, quantizer, tuple(seeds), points, spread, ratios[0] if ratios else None))
+    return found
+
+
+def write(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Writes what is known; arms that are not trained yet are left out.
+
+    Returns:
+        The files.
+    """
+    plain = {"rows": [asdict(row) for row in rows], "gains": [asdict(gain) for gain in gains(rows)]}
+    write_json(folder / JSON, json.loads(json.dumps(plain)))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, [field.name for field in fields(Row)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    write_whole(folder / CSV, out.getvalue())
+    write_whole(folder / MARKDOWN, markdown(rows))
+    if rows:
+        from flow.study.plot import accuracy_plot
+
+        write_whole(folder / PLOT, accuracy_plot(rows))
+    return [folder / name for name in (JSON, CSV, MARKDOWN, *([PLOT] if rows else []))]
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Two tables: arms, and gains against uniform."""
+    lines = [
+        "| bits | quantizer | seed | accuracy (images) | LUT | cycles between frames | differing integers (images) |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        differing = "-" if row.differing is None else f"{row.differing:,} ({row.images:,})"
+        lines.append(
+            f"| {row.bits} | {row.quantizer} | {row.seed} | {row.accuracy:.2%} ({row.test_images:,}) | "
+            f"{_amount(row.lut)} | {_amount(row.interval_cycles)} | {differing} |"
+        )
+    lines += ["", "| bits | quantizer | against uniform | spread of seeds | seeds | LUTs over uniform |"]
+    lines.append("| --- | --- | --- | --- | --- | --- |")
+    for gain in gains(rows):
+        spread = "-" if gain.spread is None else f"{gain.spread:.2f} points"
+        ratio = "-" if gain.lut_ratio is None else f"{gain.lut_ratio:.3f}"
+        seeds = ", ".join(map(str, gain.seeds))
+        lines.append(f"| {gain.bits} | {gain.quantizer} | {gain.points:+.2f} points | {spread} | {seeds} | {ratio} |")
+    return "\n".join(lines) + "\n"
+
+
+def _amount(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"

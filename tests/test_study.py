@@ -1,0 +1,75 @@
+"""`flow study`: arms, resuming, results."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from flow.cli.study import study
+from flow.datasets import load
+from flow.errors import FlowError
+from flow.study.arms import ARMS, chosen
+from flow.study.results import Row, gains, markdown
+from flow.training.checkpoints import read_meta
+from flow.training.config import TrainConfig
+from flow.training.run import train_float
+from keras_models import MODELS
+
+
+def call(*arguments: str):
+    app = typer.Typer()
+    app.command()(study)
+    return CliRunner().invoke(app, ["--model", "tiny", "--dataset", "digits", *arguments])
+
+
+def row(quantizer: str, seed: int, accuracy: float, lut: float | None = None, bits: int = 2) -> Row:
+    interval = None if lut is None else 100
+    return Row(f"{quantizer}-{seed}", bits, quantizer, seed, 1, accuracy, 100, 1.0, lut, interval, 0, 5)
+
+
+def test_the_arms_are_those_of_the_comparison():
+    found = {(arm.bits, arm.quantizer, arm.seed) for arm in ARMS}
+    assert len(found) == len(ARMS) == 12
+    assert {(b, q, 0) for b in (2, 3, 4) for q in ("n2uq", "uniform")} < found
+    assert {(2, q, s) for q in ("n2uq", "uniform", "n2uq-thresholds", "n2uq-weights") for s in (0, 1)} < found
+    assert {arm.bits for arm in ARMS if arm.hardware} == {2, 3, 4}
+    with pytest.raises(FlowError, match="unknown arm 'n2uq-w2a2-seed-9': did you mean 'n2uq-w"):
+        chosen("n2uq-w2a2-seed-9")
+    with pytest.raises(FlowError, match="names no arm"):
+        chosen(" ,")
+
+
+def test_gains_are_differences_of_equal_seeds_and_their_spread():
+    rows = [row("uniform", 0, 0.70, 1000), row("uniform", 1, 0.71), row("n2uq", 0, 0.73, 1050), row("n2uq", 1, 0.76),
+            row("n2uq-weights", 1, 0.72), row("n2uq", 0, 0.9, bits=3)]  # fmt: skip
+    both, weights = gains(rows)
+    assert both.seeds == (0, 1) and both.points == pytest.approx(4.0)
+    assert both.spread == pytest.approx(3.0) and both.lut_ratio == pytest.approx(1.05)
+    assert weights.seeds == (1,) and weights.points == pytest.approx(1.0) and weights.spread is None
+    assert "+4.00 points" in markdown(rows) and "1.050" in markdown(rows)
+
+
+def test_a_study_trains_resumes_and_writes_what_it_found(tmp_path):
+    tiny, data = MODELS["tiny"], load("digits", image_shape=MODELS["tiny"].input_shape)
+    train_float(tiny, data, TrainConfig(epochs=1, batch=32, learning_rate=0.05)).save("flow train --float", tmp_path)
+    options = ("--epochs", "1", "--out", str(tmp_path))
+    first = call(*options, "--only", "uniform-w2a2-seed-0")
+    assert first.exit_code == 0, first.output
+    both = call(*options, "--only", "uniform-w2a2-seed-0,n2uq-w2a2-seed-0")
+    assert both.exit_code == 0, both.output
+    assert "tiny at w2a2" in first.output and "tiny at w2a2" not in both.output
+    meta = read_meta(tmp_path / "seed-0" / "tiny-digits-n2uq-w2a2.h5")
+    assert meta.quantizer == "n2uq" and meta.label == "n2uq-w2a2"
+    assert meta.command == "flow train --model tiny --bits 2 --quantizer n2uq --dataset digits --epochs 1 --seed 0"
+    found = json.loads((tmp_path / "study.json").read_text())
+    assert [entry["arm"] for entry in found["rows"]] == ["uniform-w2a2-seed-0", "n2uq-w2a2-seed-0"]
+    assert len(found["gains"]) == 1
+    with (tmp_path / "study.csv").open() as file:
+        assert [float(entry["accuracy"]) for entry in csv.DictReader(file)] == [e["accuracy"] for e in found["rows"]]
+    assert (tmp_path / "accuracy.svg").read_text().count("<svg") == 1
+    other = call("--epochs", "2", "--out", str(tmp_path), "--only", "n2uq-w2a2-seed-0")
+    assert isinstance(other.exception, FlowError) and "another epochs" in str(other.exception)
