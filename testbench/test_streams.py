@@ -55,7 +55,9 @@ async def reset_in_between(dut):
 @cocotb.test()
 async def capacity(dut):
     """How many beats go in when none goes out."""
-    held = {"stream_register": 1 + P.get("SPARE", 1), "stream_fifo": P.get("DEPTH", 0) + 1, "stream_fork": 0}.get(COMPONENT)
+    held = {"stream_register": 1 + P.get("SPARE", 1), "stream_fifo": P.get("DEPTH", 0) + 1, "stream_fork": 0}.get(
+        COMPONENT
+    )
     if COMPONENT == "width_converter":
         held = P["OUT_LANES"] // P["IN_LANES"] if P["OUT_LANES"] > P["IN_LANES"] else 0
     one = bench(dut)

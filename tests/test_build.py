@@ -136,7 +136,7 @@ def test_a_stage_that_was_killed_runs_again(copy, config, monkeypatch):
 
 
 def test_from_needs_what_comes_before(tmp_path, config):
-    with pytest.raises(FlowError, match="stage 'train' in .* is missing or out of date"):
+    with pytest.raises(FlowError, match=r"stage 'train' in .* is missing or out of date"):
         build(config, tmp_path / "new", quiet(), first="rtl")
 
 
@@ -153,7 +153,9 @@ def test_an_off_by_one_in_golden_s_thresholds_stops_the_build(copy, config, monk
     right = golden.functions.threshold
     monkeypatch.setattr(golden.functions, "threshold", lambda x, t, flip, offset: right(x, t + 1, flip, offset))
     (stage_folder(copy, "convert") / "done.json").unlink()
-    with pytest.raises(CheckFailed, match=r"Keras twin and golden: [\d,]+ of 3,590 integers differ; the first in layer"):
+    with pytest.raises(
+        CheckFailed, match=r"Keras twin and golden: [\d,]+ of 3,590 integers differ; the first in layer"
+    ):
         build(config, copy, quiet())
 
 
@@ -173,7 +175,9 @@ def _use(monkeypatch, name: str, folder: Path) -> None:
 
 
 def test_an_off_by_one_in_a_verilog_module_stops_the_build(copy, config, tmp_path, monkeypatch):
-    folder = _patched(paths.verilog(), tmp_path / "verilog", "add.sv", "OUT_WIDTH'(a) +", "OUT_WIDTH'(a) + OUT_WIDTH'(1) +")
+    folder = _patched(
+        paths.verilog(), tmp_path / "verilog", "add.sv", "OUT_WIDTH'(a) +", "OUT_WIDTH'(a) + OUT_WIDTH'(1) +"
+    )
     _use(monkeypatch, "verilog", folder)
     (stage_folder(copy, "rtl") / "done.json").unlink()
     with pytest.raises(CheckFailed) as caught:
@@ -185,7 +189,9 @@ def test_an_off_by_one_in_a_verilog_module_stops_the_build(copy, config, tmp_pat
 
 
 def test_an_off_by_one_in_the_hls_template_stops_the_build(copy, config, tmp_path, monkeypatch):
-    folder = _patched(paths.hls_templates(), tmp_path / "hls", "threshold.h", "CONFIG_T::offset)", "CONFIG_T::offset + 1)")
+    folder = _patched(
+        paths.hls_templates(), tmp_path / "hls", "threshold.h", "CONFIG_T::offset)", "CONFIG_T::offset + 1)"
+    )
     _use(monkeypatch, "hls_templates", folder)
     for stage in ("convert", "csim"):
         (stage_folder(copy, stage) / "done.json").unlink()

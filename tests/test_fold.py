@@ -249,7 +249,12 @@ def test_operands_of_an_add_are_brought_to_one_grid():
     last = networks.relu(6, 2, name="last")(keras.layers.Add(name="sum")([a, b, a]))
     trained = networks.randomize(keras.Model(source, last))
     twin = fold_network(trained)
-    assert {layer.name for layer in twin.model.layers if "sum" in layer.name} == {"sum_in0", "sum_in2", "sum_part1", "sum"}
+    assert {layer.name for layer in twin.model.layers if "sum" in layer.name} == {
+        "sum_in0",
+        "sum_in2",
+        "sum_part1",
+        "sum",
+    }
     difference = compare_trained_deployed(trained, twin, networks.random_images(50, (4, 4, 2)))
     assert difference.activations == 0
 

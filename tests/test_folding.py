@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from graphs import Builder, mobile, residual, resnet8
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flow.errors import FlowError
 from flow import golden
+from flow.errors import FlowError
 from flow.folding import Amount, estimate, file, solve
 from flow.folding.fold import bus_lanes
 from flow.folding.schedule import arrivals, fifo_depths
@@ -17,7 +18,6 @@ from flow.folding.steps import backlog, completions, frame_cycles
 from flow.ir import Depthwise, Matvec, TensorType
 from flow.rtl import write
 from flow.simulate.fast import Simulator
-from graphs import Builder, mobile, residual, resnet8
 
 LOTS = Amount(1e9, 1e9, 1e9, 1e9)
 
@@ -52,7 +52,7 @@ def test_what_does_not_fit_says_by_how_much_and_what_would():
     budget = estimate(graph, for_cycles(graph, 2048))
     with pytest.raises(FlowError, match=r"73 cycles between frames does not fit .* LUT .* of .*--max-cycles \d+"):
         solve(graph, budget, max_cycles=73)
-    with pytest.raises(FlowError, match="does not fit, however slow: .* FF"):
+    with pytest.raises(FlowError, match=r"does not fit, however slow: .* FF"):
         solve(graph, Amount(10, 10, 10, 10))
     with pytest.raises(FlowError, match="takes 73 at the least"):
         solve(graph, LOTS, max_cycles=72)

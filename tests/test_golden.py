@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from graphs import residual
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flow.errors import FlowError
 from flow.golden import functions as f
 from flow.golden import layers, run
-from graphs import residual
 
 SEEDS = st.integers(0, 10_000)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from graphs import mobile, residual
 
 from flow.errors import FlowError
 from flow.ir import (
@@ -24,7 +25,6 @@ from flow.ir import (
     save,
     signed_width,
 )
-from graphs import mobile, residual
 
 VECTOR = TensorType((4,), 4, False)
 WIDE = TensorType((2,), 12, True)
@@ -135,5 +135,5 @@ def test_a_broken_file_is_named(tmp_path, damage):
     path = tmp_path / "g.npz"
     save(residual(), path)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(FlowError, match="g.npz is not a graph"):
+    with pytest.raises(FlowError, match=r"g\.npz is not a graph"):
         load(path)

@@ -129,10 +129,15 @@ def threshold(node: Threshold, fold: Fold, in_bits: int) -> Amount:
         return Amount(lut=fold.lanes * 2 * in_bits + 20, ff=fold.lanes * (3 * in_bits + 8) + 20)
     if fold.style is Style.PARALLEL:
         lut = count * in_bits * 1.1 + 1.2 * count
-        return Amount(lut=fold.lanes * lut + rom(fold.lanes * count * in_bits, groups, Memory.LUT).lut, ff=fold.lanes * 2 * in_bits)
+        return Amount(
+            lut=fold.lanes * lut + rom(fold.lanes * count * in_bits, groups, Memory.LUT).lut,
+            ff=fold.lanes * 2 * in_bits,
+        )
     stages = max(1, ceil(log2(count + 1)))
     words = sum(in_bits * max(1, groups * 2**k / LUT_BITS) for k in range(stages))
-    return Amount(lut=fold.lanes * (stages * in_bits * 1.1 + words) + 20, ff=fold.lanes * stages * (2 * in_bits + 2) + 20)
+    return Amount(
+        lut=fold.lanes * (stages * in_bits * 1.1 + words) + 20, ff=fold.lanes * stages * (2 * in_bits + 2) + 20
+    )
 
 
 def requantize(node: Requantize, fold: Fold, in_bits: int) -> Amount:
@@ -142,7 +147,9 @@ def requantize(node: Requantize, fold: Fold, in_bits: int) -> Amount:
     groups = node.output.channels // fold.lanes
     constants = node.multiplier_bits + node.bias_bits
     memory = rom(constants, groups, Memory.LUT)
-    return memory * fold.lanes + Amount(fold.lanes * (node.bias_bits + 2 * node.output.width_bits), 120 * fold.lanes, dsp * fold.lanes)
+    return memory * fold.lanes + Amount(
+        fold.lanes * (node.bias_bits + 2 * node.output.width_bits), 120 * fold.lanes, dsp * fold.lanes
+    )
 
 
 def fifo_memory(depth: int) -> Memory:
@@ -221,7 +228,10 @@ def adapter(
 def network(graph: Graph, folding: Folding, depths: dict[tuple[str, str], int]) -> dict[str, Amount]:
     """The estimate of every layer, by node name, and of what is between them, two registers at each end."""
     layers = {n.name: amount for n in graph.nodes if (amount := layer(graph, folding, n, depths)) != Amount()}
-    ends = (graph.input, folding.output_lanes(graph, graph.input)), (graph.output, folding.input_lanes(graph, graph.output))
+    ends = (
+        (graph.input, folding.output_lanes(graph, graph.input)),
+        (graph.output, folding.input_lanes(graph, graph.output)),
+    )
     registers = [stream(lanes * node.output.width_bits) for node, lanes in ends for _ in ("of the stream", "of AXI")]
     return layers | {BETWEEN: sum(registers, Amount())}
 

@@ -12,8 +12,13 @@ import numpy as np
 EXACT_FLOAT = 1 << 53
 
 
-def window(x: np.ndarray, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int, int, int]) -> np.ndarray:
-    """(B, H, W, C) to (B, OH, OW, KH * KW * C), elements in (ky, kx, c) order, zero padded (top, left, bottom, right)."""
+def window(
+    x: np.ndarray, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int, int, int]
+) -> np.ndarray:
+    """(B, H, W, C) to (B, OH, OW, KH * KW * C), elements in (ky, kx, c) order.
+
+    Zero padded by `padding`: top, left, bottom, right.
+    """
     top, left, bottom, right = padding
     padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
     views = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(1, 2))

@@ -100,7 +100,9 @@ class FlowRTLBackend(VivadoBackend):
             scaled = np.ldexp(codes.astype(np.float64), source.fraction_bits)
             codes = np.rint(scaled).astype(np.int64)
             if not np.array_equal(codes, scaled):
-                raise FlowError(f"predict: floats must be multiples of 2**-{source.fraction_bits}, the grid of the input")
+                raise FlowError(
+                    f"predict: floats must be multiples of 2**-{source.fraction_bits}, the grid of the input"
+                )
         outputs = golden.run(graph, codes.reshape(-1, *source.shape))
         logits = np.ldexp(outputs.astype(np.float64), -result.fraction_bits)
         return logits[0] if codes.ndim == len(source.shape) else logits

@@ -46,7 +46,9 @@ def stage_folder(run: Path, name: str) -> Path:
     return run / f"{stage_number(name)}_{name}"
 
 
-def build(config: BuildConfig, folder: Path, reporter: Reporter, first: str | None = None, last: str | None = None) -> Built:
+def build(
+    config: BuildConfig, folder: Path, reporter: Reporter, first: str | None = None, last: str | None = None
+) -> Built:
     """Runs the stages from `first` to `last`.
 
     Stages before `first` must be up to date already; those from `first` on are run when something changed.

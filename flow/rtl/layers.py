@@ -115,7 +115,11 @@ def _weighted(context: Context, node: Weighted) -> Layer:
     source = graph.by_name[node.inputs[0]]
     outer = context.driver(node.inputs[0])
     element = source.output
-    layer = _start(context, node, f"{node.name}: {node.mh} x {node.mw} weights of {node.weight_bits} bits, PE {fold.pe}, SIMD {fold.simd}.")
+    layer = _start(
+        context,
+        node,
+        f"{node.name}: {node.mh} x {node.mw} weights of {node.weight_bits} bits, PE {fold.pe}, SIMD {fold.simd}.",
+    )
     module = layer.module
     if isinstance(source, Window):
         lanes = context.folding.input_lanes(graph, source)
@@ -152,11 +156,26 @@ def _weighted(context: Context, node: Weighted) -> Layer:
     )
     parameters = {"WIDTH": weights_bits, "DEPTH": depth, "STYLE": STYLE_CODE[weight_memory(node, fold)]}
     parameters["INIT_FILE"] = f"{node.name}_weights.hex"
-    module.instance("rom", "u_weights", parameters, {"clk": "clk", "enable": "memory_enable", "addr": "weight_addr", "data": "weight_data"})
+    module.instance(
+        "rom",
+        "u_weights",
+        parameters,
+        {"clk": "clk", "enable": "memory_enable", "addr": "weight_addr", "data": "weight_data"},
+    )
     if node.bias.any():
         layer.memories[f"{node.name}_bias.hex"] = memory.pack_bias(node.bias, fold.pe, node.output.width_bits)
-        parameters = {"WIDTH": bias_bits, "DEPTH": groups, "STYLE": STYLE_CODE[Memory.LUT], "INIT_FILE": f"{node.name}_bias.hex"}
-        module.instance("rom", "u_bias", parameters, {"clk": "clk", "enable": "memory_enable", "addr": "bias_addr", "data": "bias_data"})
+        parameters = {
+            "WIDTH": bias_bits,
+            "DEPTH": groups,
+            "STYLE": STYLE_CODE[Memory.LUT],
+            "INIT_FILE": f"{node.name}_bias.hex",
+        }
+        module.instance(
+            "rom",
+            "u_bias",
+            parameters,
+            {"clk": "clk", "enable": "memory_enable", "addr": "bias_addr", "data": "bias_data"},
+        )
     else:
         module.assign("bias_data", "'0")
     if isinstance(node, Depthwise):
@@ -189,7 +208,9 @@ def _elementwise(context: Context, node: Node, purpose: str) -> tuple[Layer, Fol
 
 
 def _threshold(context: Context, node: Threshold) -> Layer:
-    layer, fold, parameters, ports = _elementwise(context, node, f"{node.name}: {node.thresholds.shape[1]} thresholds a channel.")
+    layer, fold, parameters, ports = _elementwise(
+        context, node, f"{node.name}: {node.thresholds.shape[1]} thresholds a channel."
+    )
     file = f"{node.name}_thresholds.hex"
     source = context.graph.sources(node)[0]
     layer.memories[file] = memory.pack_threshold(
@@ -204,7 +225,9 @@ def _threshold(context: Context, node: Threshold) -> Layer:
 
 
 def _requantize(context: Context, node: Requantize) -> Layer:
-    layer, fold, parameters, ports = _elementwise(context, node, f"{node.name}: (x * M + B) >> {node.shift}, saturated.")
+    layer, fold, parameters, ports = _elementwise(
+        context, node, f"{node.name}: (x * M + B) >> {node.shift}, saturated."
+    )
     file = f"{node.name}_scale.hex"
     layer.memories[file] = memory.pack_requantize(
         node.multiplier, node.bias, fold.lanes, node.multiplier_bits, node.bias_bits
@@ -219,7 +242,9 @@ def _requantize(context: Context, node: Requantize) -> Layer:
 
 
 def _pool(context: Context, node: MaxPool | SumPool) -> Layer:
-    layer, _, parameters, ports = _elementwise(context, node, f"{node.name}: {node.kernel[0]} x {node.kernel[1]} windows.")
+    layer, _, parameters, ports = _elementwise(
+        context, node, f"{node.name}: {node.kernel[0]} x {node.kernel[1]} windows."
+    )
     height, width, _ = context.graph.sources(node)[0].shape
     parameters |= {
         "HEIGHT": height, "WIDTH": width, "KERNEL_H": node.kernel[0], "KERNEL_W": node.kernel[1],

@@ -74,8 +74,14 @@ def build_top(context: Context) -> Module:
     in_lanes, out_lanes = folding.output_lanes(graph, graph.input), folding.input_lanes(graph, graph.output)
     in_bits, out_bits = in_lanes * source.width_bits, out_lanes * sink.width_bits
     ports = [Port("input", "ap_clk"), Port("input", "ap_rst_n")]
-    ports += stream_ports("input", "s_axis", in_lanes * padded_bits(source.width_bits)) + [Port("input", "s_axis_tlast")]
-    ports += stream_ports("output", "m_axis", out_lanes * padded_bits(sink.width_bits)) + [Port("output", "m_axis_tlast")]
+    ports += [
+        *stream_ports("input", "s_axis", in_lanes * padded_bits(source.width_bits)),
+        Port("input", "s_axis_tlast"),
+    ]
+    ports += [
+        *stream_ports("output", "m_axis", out_lanes * padded_bits(sink.width_bits)),
+        Port("output", "m_axis_tlast"),
+    ]
     ports += [Port("output", "frame_error")]
     purpose = (
         f"{graph.name} as an AXI4-Stream block.\n"
@@ -95,11 +101,31 @@ def build_top(context: Context) -> Module:
         **connect("m_axis", pixels), "frame_error": "frame_error",
     })  # fmt: skip
     register = {"WIDTH": in_bits}
-    module.instance("stream_register", "u_input_register", register, {**clock, **connect("s_axis", pixels), **connect("m_axis", network_in)})
-    module.instance(f"{graph.name}_network", "u_network", {}, {**clock, **connect("s_axis", network_in), **connect("m_axis", network_out)})
+    module.instance(
+        "stream_register",
+        "u_input_register",
+        register,
+        {**clock, **connect("s_axis", pixels), **connect("m_axis", network_in)},
+    )
+    module.instance(
+        f"{graph.name}_network",
+        "u_network",
+        {},
+        {**clock, **connect("s_axis", network_in), **connect("m_axis", network_out)},
+    )
     register = {"WIDTH": out_bits}
-    module.instance("stream_register", "u_output_register", register, {**clock, **connect("s_axis", network_out), **connect("m_axis", results)})
-    out_parameters = {"LANES": out_lanes, "WIDTH": sink.width_bits, "SIGNED": sink.signed, "BEATS_PER_FRAME": sink.elements // out_lanes}
+    module.instance(
+        "stream_register",
+        "u_output_register",
+        register,
+        {**clock, **connect("s_axis", network_out), **connect("m_axis", results)},
+    )
+    out_parameters = {
+        "LANES": out_lanes,
+        "WIDTH": sink.width_bits,
+        "SIGNED": sink.signed,
+        "BEATS_PER_FRAME": sink.elements // out_lanes,
+    }
     module.instance("axis_output", "u_output", out_parameters, {
         **clock, **connect("s_axis", results), **connect("m_axis", stream_of("m_axis")), "m_axis_tlast": "m_axis_tlast",
     })  # fmt: skip

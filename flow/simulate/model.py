@@ -32,7 +32,17 @@ def build(design: Design, cache: Path, traced: tuple[tuple[str, int], ...] = ())
         for name, _ in traced
         for role in ("tdata", "tvalid", "tready")
     )
-    key = digest([*content([*design.sources, harness]), streams, NO_INLINE, *COMMON, *FLAGS, CFLAGS, verilator.version()])
+    key = digest(
+        [*content([*design.sources, harness]), streams, NO_INLINE, *COMMON, *FLAGS, CFLAGS, verilator.version()]
+    )
     folder = cache / "verilated" / key[:24]
-    arguments = ["--top-module", f"{design.name}_top", *FLAGS, "-CFLAGS", f"{CFLAGS} -I{folder}", *design.sources, harness]
+    arguments = [
+        "--top-module",
+        f"{design.name}_top",
+        *FLAGS,
+        "-CFLAGS",
+        f"{CFLAGS} -I{folder}",
+        *design.sources,
+        harness,
+    ]
     return verilate(folder, visible, lambda: write_whole(folder / "streams.inc", streams), arguments, design.folder)

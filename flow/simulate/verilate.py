@@ -16,14 +16,28 @@ from flow.tools import process, verilator
 SHARED_MODULES = ("dot_product", "matvec")
 NO_INLINE = "".join(f'no_inline -module "{name}"\n' for name in SHARED_MODULES)
 #: the components' legality checks are errors, style is linted elsewhere
-COMMON = ("--cc", "--exe", "--build", "-j", "2", "--prefix", "Vtop", "-O3", "-Wno-fatal", "-Wno-lint", "-Werror-USERERROR")
+COMMON = (
+    "--cc",
+    "--exe",
+    "--build",
+    "-j",
+    "2",
+    "--prefix",
+    "Vtop",
+    "-O3",
+    "-Wno-fatal",
+    "-Wno-lint",
+    "-Werror-USERERROR",
+)
 STAMP = "complete"
 TIMEOUT_S = 1800
 
 _log = logging.getLogger(__name__)
 
 
-def verilate(folder: Path, settings: str, prepare: Callable[[], None], arguments: Sequence[str | Path], cwd: Path) -> Path:
+def verilate(
+    folder: Path, settings: str, prepare: Callable[[], None], arguments: Sequence[str | Path], cwd: Path
+) -> Path:
     """The program in `folder`, built now unless it is there and intact.
 
     Args:

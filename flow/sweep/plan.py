@@ -73,7 +73,9 @@ def plan(bits: str, file: Path | None, settings: list[str], options: dict[str, A
         if config.checkpoint is not None:
             raise FlowError(f"checkpoint {config.checkpoint}: a checkpoint has one width, and a sweep builds several")
         if is_model_file(config.model):
-            raise FlowError(f"--model {config.model}: a file has the widths that it was trained with; a sweep trains its own")
+            raise FlowError(
+                f"--model {config.model}: a file has the widths that it was trained with; a sweep trains its own"
+            )
         check(config)
         subject = BuiltIn(config)
         planned.append(Planned(width, config, out / subject.run_name, subject.trains))

@@ -103,7 +103,12 @@ def run_job(job: Job, cache: Path, flatten: bool = True, timeout_s: float | None
         return Resources(**known)
     with tempfile.TemporaryDirectory(prefix="flow-xc7-") as temporary:
         folder = Path(temporary)
-        script = [*job.stage(folder), _LIBRARY, f"{flags} -top {job.top} -run prepare:", "tee -q -o stat.json stat -json"]
+        script = [
+            *job.stage(folder),
+            _LIBRARY,
+            f"{flags} -top {job.top} -run prepare:",
+            "tee -q -o stat.json stat -json",
+        ]
         log = results.path(key).with_suffix(".log")
         finished = yosys.run_script("\n".join(script), folder, log, job.name, timeout_s)
         netlist = json.loads((folder / "stat.json").read_text())
