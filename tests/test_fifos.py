@@ -24,21 +24,20 @@ def stuck(layers: list[Stage], room: dict[str, int]) -> list[str]:
     made = [0] * len(layers)
     ends = {name for stage in layers for name in stage.outputs} - set(room)
 
-    def needs(stage: Stage, count: int) -> int:
-        """Tokens of each input that are read before token `count` is made; those behind the last window too."""
-        frames, index = divmod(count, len(stage.tokens))
-        return frames * total(stage) + int(stage.tokens[index])
+    made_by = {name: len(stage.reads[0]) for stage in layers for name in stage.outputs}
 
-    def total(stage: Stage) -> int:
-        return max(len(s.tokens) for s in layers for name in s.outputs if name in stage.inputs)
+    def goals(stage: Stage, count: int) -> dict[str, int]:
+        """Tokens of each input that are read before token `count` is made; those behind the last window too."""
+        frames, index = divmod(count, len(stage.reads[0]))
+        behind = [0] * len(stage.reads) if frames == FRAMES else [int(read[index]) for read in stage.reads]
+        return {name: frames * made_by[name] + more for name, more in zip(stage.inputs, behind)}
 
     moved = True
     while moved:
         moved = False
         for position, stage in enumerate(layers):
-            last = made[position] == FRAMES * len(stage.tokens)
-            goal = 0 if not stage.inputs else FRAMES * total(stage) if last else needs(stage, made[position])
-            short = [name for name in stage.inputs if read[position][name] < goal]
+            last = made[position] == FRAMES * len(stage.reads[0])
+            short = [name for name, goal in goals(stage, made[position]).items() if read[position][name] < goal]
             # a join takes a token of each input at once, a chain whatever comes
             if short and all(waiting[name] for name in short):
                 for name in short:
@@ -50,11 +49,11 @@ def stuck(layers: list[Stage], room: dict[str, int]) -> list[str]:
                     waiting[name] = waiting.get(name, 0) + 1
                 made[position] += 1
                 moved = True
-    done = all(count == FRAMES * len(stage.tokens) for count, stage in zip(made, layers))
+    done = all(count == FRAMES * len(stage.reads[0]) for count, stage in zip(made, layers))
     return [] if done else [name for name, count in waiting.items() if name in room and count >= room[name]]
 
 
-@pytest.mark.parametrize("name", ["residual", "keywords", "lenet", "sequence"])
+@pytest.mark.parametrize("name", ["residual", "keywords", "lenet", "sequence", "branches"])
 def test_tokens_pass(name, tmp_path):
     model = networks.tiny() if name == "residual" else published.NETWORKS[name]()
     layers = stages(graph_of(model, tmp_path))

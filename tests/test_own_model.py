@@ -55,10 +55,10 @@ def test_the_hardware_gives_labels_where_they_are_asked_for(saved, tmp_path):
     found = build(config, tmp_path, quiet(), last="simulate").stages
     values = {name: stage.result.values for name, stage in found.items()}
     assert [values[name]["differing"] for name in ("convert", "csim", "simulate")] == [0, 0, 0]
-    assert values["simulate"]["accuracy"] > 0.9
+    assert values["simulate"]["scores"]["accuracy"] > 0.9
     labels = np.load(stage_folder(tmp_path, "convert") / "golden.npy")
     assert labels.shape == (120, 1) and len(np.unique(labels)) > 1
-    assert np.mean(labels[:, 0] == np.load(saved / "jets.npz")["y"]) == values["fold"]["accuracy_deployed"]
+    assert np.mean(labels[:, 0] == np.load(saved / "jets.npz")["y"]) == values["fold"]["scores_deployed"]["accuracy"]
 
 
 def test_without_samples_inputs_are_random_and_nothing_is_right_or_wrong(saved, tmp_path):

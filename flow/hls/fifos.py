@@ -28,13 +28,13 @@ class Stage:
     Attributes:
         inputs: names of the streams it reads.
         outputs: names of its streams, equal copies.
-        tokens: int64 (tokens of a frame,): how many tokens of each input it has read when it emits each of its own.
+        reads: for each input, int64 (tokens of a frame that it makes,): how many it has read when it makes each.
         row: tokens of a row of its output.
     """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    tokens: np.ndarray
+    reads: tuple[np.ndarray, ...]
     row: int
 
     @property
@@ -59,14 +59,12 @@ def depths(layers: list[Stage]) -> dict[str, int]:
     needed: dict[str, np.ndarray] = {}  # tokens of the network's input that each token of a stream needs
     found = {}
     for stage in layers:
-        own = stage.tokens
-        for name in stage.inputs:
-            behind = np.concatenate([[0], needed[name]])[stage.tokens]
-            own = behind if name == stage.inputs[0] else np.maximum(own, behind)
-        for name in stage.inputs:
+        behind = [np.concatenate([[0], needed[name]])[read] for name, read in zip(stage.inputs, stage.reads)]
+        own = np.max(behind, axis=0) if behind else stage.reads[0]
+        for name, read in zip(stage.inputs, stage.reads):
             waiting = 1
             if stage.joins:
-                before = np.concatenate([[0], stage.tokens[:-1]])
+                before = np.concatenate([[0], read[:-1]])
                 waiting = int((np.searchsorted(needed[name], own, side="right") - before).max())
             found[name] = max(LEAST, waiting + producer[name].row)
         needed |= dict.fromkeys(stage.outputs, own)
@@ -83,13 +81,14 @@ def stages(model: ModelGraph) -> list[Stage]:
         shapes |= dict.fromkeys(layer.outputs, shape)
         if layer.class_name == "Input":
             count = _tokens(shape)
-            found.append(Stage((), tuple(layer.outputs), np.arange(1, count + 1), _row(shape)))
+            found.append(Stage((), tuple(layer.outputs), (np.arange(1, count + 1),), _row(shape)))
             continue
         inputs = tuple(alias.get(name, name) for name in layer.inputs)
         if getattr(layer.get_output_variable(), "pragma", None) is None:  # the same stream by another name
             alias |= dict.fromkeys(layer.outputs, inputs[0])
             continue
-        found.append(Stage(inputs, tuple(layer.outputs), _read(layer, shapes[inputs[0]], shape), _row(shape)))
+        reads = tuple(_read(layer, shapes[name], shape) for name in inputs)
+        found.append(Stage(inputs, tuple(layer.outputs), reads, _row(shape)))
     return found
 
 
@@ -102,7 +101,7 @@ def _row(shape: tuple[int, ...]) -> int:
 
 
 def _read(layer: Any, source: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """`Stage.tokens` of a layer from its geometry."""
+    """What a layer reads of one input, from its geometry; see `Stage`."""
     if len(source) == len(shape) == 3:
         rows = _reached(layer, "height", "pad_top", source[0], shape[0])
         columns = _reached(layer, "width", "pad_left", source[1], shape[1])
