@@ -1,6 +1,31 @@
-"""Tests import their helpers by name."""
+"""Tests import their helpers by name; what several files start from is a fixture."""
+
+from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """The folder of a finished build."""
+    import finished_build
+
+    return finished_build.make(tmp_path_factory.mktemp("handoff") / "run")
+
+
+@pytest.fixture(scope="module")
+def handed(made, tmp_path_factory) -> dict[str, Path]:
+    """Both hand-offs, moved after they were written."""
+    from flow import handoff
+
+    places = {}
+    for target in handoff.TARGETS:
+        place = tmp_path_factory.mktemp(target)
+        handoff.write(handoff.finished(made), target, place / "written")
+        places[target] = (place / "written").rename(place / "moved")
+    return places

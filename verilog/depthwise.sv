@@ -21,7 +21,7 @@ module depthwise #(
     parameter int unsigned SIMD         = 9,   // taps at a time; divides TAPS
     parameter int unsigned IN_WIDTH     = 4,   // bits of an element
     parameter int unsigned IN_SIGNED    = 0,   // 1: elements are two's complement
-    parameter int unsigned WEIGHT_WIDTH = 4,   // bits of a weight, 1 to 8
+    parameter int unsigned WEIGHT_WIDTH = 4,   // bits of a weight, 1 to 16
     parameter int unsigned WEIGHT_ODD   = 0,   // 1: code k means 2k + 1
     parameter int unsigned ACC_WIDTH    = 12   // bits of an accumulator: enough for every result and partial sum
 ) (
