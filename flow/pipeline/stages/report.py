@@ -14,6 +14,7 @@ from flow.pipeline.stages.common import code
 from flow.pipeline.stages.convert import GRAPH
 from flow.pipeline.stages.rtl import FOLDING
 from flow.pipeline.subject import subject_of
+from flow.quantizers import UNIFORM
 from flow.report import check, write
 from flow.tasks import ACCURACY
 
@@ -55,6 +56,17 @@ def _resources(work: Work, board: Board) -> dict[str, Any]:
         "total": total,
         "layers": layers,
     }
+
+
+def _odd_codes(work: Work) -> dict[str, Any] | None:
+    measured, uniform = work.values("synthesize")["layers"], work.values("synthesize").get("uniform_codes")
+    if not uniform:
+        return None
+
+    def luts(found: dict[str, Any]) -> float:
+        return sum(found[name]["lut"] + found[name]["lutram"] for name in uniform)
+
+    return {"layers": list(uniform), "lut": luts(measured), "uniform_lut": luts(uniform)}
 
 
 def _timing(work: Work) -> dict[str, Any]:
@@ -134,6 +146,7 @@ def assemble(work: Work) -> dict[str, Any]:
     return {
         "model": subject.name,
         "output": config.output,
+        "quantizer": config.quantizer or UNIFORM,
         "bits": _bits(work),
         "dataset": {
             "name": "random" if samples is None else samples.name,
@@ -158,6 +171,7 @@ def assemble(work: Work) -> dict[str, Any]:
             "clock_mhz": board.clock_mhz,
         },
         "resources": _resources(work, board),
+        "odd_codes": _odd_codes(work),
         "timing": timing,
         "folding": _folding(work, graph),
         "work": _work(graph),
