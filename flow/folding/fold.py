@@ -119,12 +119,17 @@ class Folding:
         source = graph.by_name[node.inputs[0]]
         if isinstance(source, Window) or self.vector_cycles(node) == 1:
             return False
+        beats = node.mw // self.output_lanes(graph, source)
         if node.output.positions > 1:
-            beats = node.mw // self.output_lanes(graph, source)
             return beats > 1 and (beats + self.vector_cycles(node)) * node.output.positions > self.interval(graph)
-        while isinstance(source, (Threshold, Requantize, Flatten, Fork)):
+        flattened = graph.sources(source)[0] if isinstance(source, Flatten) else source.output
+        while not isinstance(source, (Input, Weighted)):
             source = graph.by_name[source.inputs[0]]
-        return isinstance(source, Input) or (isinstance(source, Matvec) and source.output.positions == 1)
+        if isinstance(source, Input) or source.output.positions == 1:
+            return True
+        # an image comes while the layer that makes it works, the sum of one in a few beats
+        coming = source.output.positions * self.vector_cycles(source) if flattened.positions > 1 else beats
+        return coming + self.vector_cycles(node) > self.interval(graph)
 
     def window_beats(self, graph: Graph, node: Window) -> int:
         """Beats in which a pixel comes into a window, and a window leaves it: channel groups of a Depthwise."""
