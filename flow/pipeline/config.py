@@ -37,6 +37,7 @@ class BuildConfig(BaseModel):
         output: what the hardware gives: the logits, or the index of the largest one.
         folding: a folding.yaml to build with instead of solving.
         utilization: share of the board that the solver may fill.
+        adders: whether layers that nothing folds become graphs of adders where that is smaller and da4ml is installed.
         bench_frames: frames that the cocotb bench sends with random stalls.
         route: whether modules are placed and routed for a routed Fmax.
         route_rows: rows of a matvec, which are copies of one another, that are routed; 0 for all, which takes longer.
@@ -60,6 +61,7 @@ class BuildConfig(BaseModel):
     output: Literal["logits", "argmax"] = "logits"
     folding: Path | None = None
     utilization: float = Field(default=UTILIZATION, gt=0, le=1)
+    adders: bool = True
     bench_frames: int = Field(default=3, ge=1)
     route: bool = True
     route_rows: int = Field(default=1, ge=0)

@@ -151,11 +151,12 @@ class Timing(_Part):
 
 
 class Fold(_Part):
-    """Outputs and inputs at once, and the cycles that a layer is busy with a frame."""
+    """Outputs and inputs at once, the cycles that a layer is busy with a frame, and how its products are made."""
 
     pe: int
     simd: int
     cycles: int
+    arithmetic: Literal["planes", "adders"] = "planes"
 
 
 class LayerWork(_Part):

@@ -62,6 +62,7 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
         ("output", "logits" if report.output == "logits" else "argmax: the index of the largest logit"),
         ("bits", f"weights {_widths(report.bits.weights)}, activations {_widths(report.bits.activations)}"),
         *_quantizer_rows(report),
+        *_adder_rows(report),
         (
             "operations a frame",
             f"{amount(report.macs)} multiply-accumulates, {amount(report.bit_operations)} of one bit by one bit",
@@ -94,6 +95,13 @@ def _quantizer_rows(report: Report) -> list[tuple[str, str]]:
             )
         )
     return rows
+
+
+def _adder_rows(report: Report) -> list[tuple[str, str]]:
+    """Which layers are graphs of adders; nothing where none is."""
+    names = [name for name, fold in report.folding.items() if fold.arithmetic == "adders"]
+    found_by = f"graphs of adders, found by da4ml {report.versions.get('da4ml', '')}".strip()
+    return [(f"layers as {found_by}", ", ".join(names))] if names else []
 
 
 def _task_rows(report: Report) -> list[tuple[str, str]]:

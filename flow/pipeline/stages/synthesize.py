@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from flow import ir
-from flow.folding import file
+from flow.folding import Arithmetic, file
 from flow.pipeline.stage import Result, Stage, Work
 from flow.pipeline.stages.common import code
 from flow.pipeline.stages.convert import GRAPH
@@ -38,7 +38,11 @@ def run(work: Work) -> Result:
         values["uniform_codes"] = {name: asdict(found) for name, found in uniform.items()}
         reporter.line(f"  price of odd weight codes: {len(uniform)} layers synthesized with uniform codes too")
     if work.config.route:
-        rows = {node.name: folding.folds[node.name].pe for node in graph.nodes if isinstance(node, ir.Weighted)}
+        rows = {
+            node.name: folding.folds[node.name].pe
+            for node in graph.nodes
+            if isinstance(node, ir.Weighted) and folding.folds[node.name].arithmetic is Arithmetic.PLANES
+        }
         routed = network.route(design, sizes, cache, rows, work.config.route_rows or None, tell("modules routed"))
         slowest = min(routed, key=lambda name: routed[name].fmax_mhz)
         reporter.line(f"  routed on ECP5: slowest module {slowest}, {routed[slowest].fmax_mhz:.1f} MHz")
