@@ -31,6 +31,7 @@ class BuildConfig(BaseModel):
         target_fps: frames a second at the board's clock; excludes max_cycles.
         max_cycles: cycles between frames.
         images: test images that go through C simulation and RTL.
+        csim_images: the first so many of them go through C simulation, which is slower; all if not given.
         epochs: trains anew, this many epochs, instead of taking a checkpoint.
         seed: of training and of the benches' random stalls.
         checkpoint: a trained network of one's own, as `flow train` wrote it.
@@ -55,6 +56,7 @@ class BuildConfig(BaseModel):
     target_fps: float | None = Field(default=None, gt=0)
     max_cycles: int | None = Field(default=None, gt=0)
     images: int = Field(default=1000, ge=1)
+    csim_images: int | None = Field(default=None, ge=1)
     epochs: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
     checkpoint: Path | None = None
