@@ -13,7 +13,20 @@ import numpy as np
 
 from flow.folding.fold import Folding, driver
 from flow.folding.steps import backlog, completions
-from flow.ir import Add, Concat, Graph, Matvec, MaxPool, Node, Requantize, RequantizeTable, SumPool, Threshold, Weighted, Window
+from flow.ir import (
+    Add,
+    Concat,
+    Graph,
+    Matvec,
+    MaxPool,
+    Node,
+    Requantize,
+    RequantizeTable,
+    SumPool,
+    Threshold,
+    Weighted,
+    Window,
+)
 
 #: pixels beyond the schedule, for the registers between the units
 SPARE_PIXELS = 2
