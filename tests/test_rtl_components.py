@@ -141,7 +141,11 @@ OUTPUTS = sets("LANES WIDTH SIGNED BEATS_PER_FRAME", (1, 20, 1, 10), (3, 8, 0, 4
 ARGMAXES = sets(
     "CHANNELS LANES IN_WIDTH IN_SIGNED OUT_WIDTH", (10, 1, 12, 1, 4), (10, 5, 6, 1, 5), (3, 3, 4, 0, 2), (2, 1, 3, 1, 1)
 )
-REGISTERS_AXI = sets("BUILD IN_BEATS OUT_BEATS RESET_CYCLES", (0x89ABCDEF, 1024, 10, 16), (1, 1, 70_000, 1))
+REGISTERS_AXI = [
+    *sets("BUILD IN_BEATS OUT_BEATS RESET_CYCLES", (0x89ABCDEF, 1024, 10, 16), (1, 1, 70_000, 1)),
+    *sets("BUILD IN_BEATS OUT_BEATS RESET_CYCLES LAYERS COUNT WIDTHS", (7, 16, 10, 16, 8, 3, 0x432)),
+]
+FRAME_CONFIGURATIONS = sets("FIELDS COUNT BEATS_PER_FRAME", (5, 3, 6), (1, 2, 1), (3, 4, 3))
 
 TABLE = {
     ("stream_register", "test_streams"): REGISTERS,
@@ -162,6 +166,7 @@ TABLE = {
     ("argmax", "test_argmax"): ARGMAXES,
     ("axis_input", "test_axis"): INPUTS,
     ("axis_output", "test_axis"): OUTPUTS,
+    ("frame_configuration", "test_frame_configuration"): FRAME_CONFIGURATIONS,
     ("axi_lite_registers", "test_axi_lite_registers"): REGISTERS_AXI,
 }
 CASES = [

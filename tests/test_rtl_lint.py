@@ -74,7 +74,9 @@ EXTREMES: dict[str, list[dict[str, int]]] = {
     "argmax": [{"CHANNELS": 2, "IN_WIDTH": 1, "OUT_WIDTH": 1}, {"CHANNELS": 1000, "LANES": 8, "OUT_WIDTH": 10}],
     "axis_input": [{"LANES": 1, "WIDTH": 1, "BEATS_PER_FRAME": 1}, {"WIDTH": 33}],
     "axis_output": [{"LANES": 1, "WIDTH": 1, "BEATS_PER_FRAME": 1}, {"WIDTH": 33, "SIGNED": 0}],
-    "axi_lite_registers": [{"BUILD": 2**31, "RESET_CYCLES": 1}, {"IN_BEATS": 2**31 - 1, "RESET_CYCLES": 2**31 - 1}],
+    "axi_lite_registers": [{"BUILD": 2**31, "RESET_CYCLES": 1}, {"IN_BEATS": 2**31 - 1, "RESET_CYCLES": 2**31 - 1},
+        {"LAYERS": 48, "COUNT": 4, "WIDTHS": 0x8432}, {"LAYERS": 1, "COUNT": 2, "WIDTHS": 0x42}],
+    "frame_configuration": [dict.fromkeys(["FIELDS", "BEATS_PER_FRAME"], 1), {"FIELDS": 48, "COUNT": 4}],
 }
 ILLEGAL: list[tuple[str, dict[str, int], str]] = [
     ("stream_fifo", {"DEPTH": 1}, "DEPTH"),
@@ -105,6 +107,8 @@ ILLEGAL: list[tuple[str, dict[str, int], str]] = [
     ("argmax", {"LANES": 3}, "LANES (3) must divide CHANNELS (10)"),
     ("argmax", {"CHANNELS": 17}, "OUT_WIDTH (4) must hold CHANNELS (17"),
     ("axis_input", {"BEATS_PER_FRAME": 0}, "BEATS_PER_FRAME"),
+    ("frame_configuration", {"COUNT": 5}, "COUNT (5) must be 2 to 4"),
+    ("axi_lite_registers", {"LAYERS": 49}, "LAYERS (49) must be at most 48"),
     ("axi_lite_registers", {"RESET_CYCLES": 0}, "RESET_CYCLES"),
 ]
 

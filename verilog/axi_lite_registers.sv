@@ -127,11 +127,14 @@ module axi_lite_registers #(
   if (LAYERS > 0) begin : gen_layers
     logic [           31:0] given;  // bytes that are not written are 0, as they read
     logic [FIELD_WIDTH-1:0] index;
-    logic                   known, to_layer;
+    logic                   known, to_layer, there;
 
-    assign given    = s_axi_wdata & {{8{s_axi_wstrb[3]}}, {8{s_axi_wstrb[2]}}, {8{s_axi_wstrb[1]}}, {8{s_axi_wstrb[0]}}};
+    for (genvar byte_lane = 0; byte_lane < 4; byte_lane++) begin : gen_byte
+      assign given[8*byte_lane+:8] = s_axi_wdata[8*byte_lane+:8] & {8{s_axi_wstrb[byte_lane]}};
+    end
     assign to_layer = write_number >= ADDRESS'(FIRST);
-    assign refused  = to_layer && s_axi_wstrb[0] && !(known && write_number < ADDRESS'(FIRST + LAYERS));
+    assign there    = {1'b0, write_number} < (ADDRESS + 1)'(FIRST + LAYERS);
+    assign refused  = to_layer && s_axi_wstrb[0] && !(known && there);
 
     always_comb begin
       known = 1'b0;
@@ -165,11 +168,11 @@ module axi_lite_registers #(
       if (read_number == ADDRESS'(11)) layer_value = WIDTHS;
     end
   end else begin : gen_no_layers
-    logic none;
+    logic unused_data;
     assign refused       = 1'b0;
     assign layer_value   = '0;
     assign configuration = '0;
-    assign none          = &{1'b0, s_axi_wstrb[3:1], s_axi_wdata[31:2]};
+    assign unused_data   = &{1'b0, s_axi_wstrb[3:1], s_axi_wdata[31:2]};
   end
 
   always_ff @(posedge clk) begin

@@ -17,7 +17,6 @@ from flow.ir import (
     Depthwise,
     Fork,
     Graph,
-    Matvec,
     MaxPool,
     Node,
     Requantize,

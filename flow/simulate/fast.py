@@ -34,12 +34,14 @@ class Simulated:
         outputs: int64 (B, *output shape).
         first_frame_cycles: from the first beat in to the last beat out of the first frame.
         interval_cycles: between the last beats of consecutive frames, the longest in the run.
+        cycles: from the first beat in to the last beat out of all frames, of the process that took longest.
         seconds: wall-clock time of the simulation without the build.
     """
 
     outputs: np.ndarray
     first_frame_cycles: int
     interval_cycles: int
+    cycles: int
     seconds: float
 
 
@@ -102,7 +104,10 @@ class Simulator:
         frames = [result[1] for result in results]
         gaps = [b[1] - a[1] for part in frames for a, b in itertools.pairwise(part)]
         first = frames[0][0]
-        return Simulated(outputs, first[1] - first[0] + 1, max(gaps, default=0), time.monotonic() - start)
+        cycles = max(part[-1][1] - part[0][0] + 1 for part in frames)
+        return Simulated(
+            outputs, first[1] - first[0] + 1, max(gaps, default=0), cycles, time.monotonic() - start
+        )
 
     def explain(self, images: np.ndarray, configuration: Configuration | None = None) -> Difference:
         """Runs a few images with every stream recorded and compares layer by layer with golden.
