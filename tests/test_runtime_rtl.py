@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rtl
-from runtime_graphs import configurations, mixer
+from runtime_graphs import RuntimeBuilder, configurations, mixer
 
 from flow import golden, ir, paths
 from flow.folding import Amount, estimate, file, solve
@@ -13,7 +13,7 @@ from flow.folding.schedule import latency_cycles
 from flow.folding.solve import for_cycles
 from flow.handoff.render import text_of
 from flow.handoff.vivado import ip_values, ports
-from flow.rtl import write
+from flow.rtl import runtime, write
 from flow.simulate.bench import run_tests, simulator
 from flow.simulate.fast import Simulator
 
@@ -102,3 +102,26 @@ def ip_bench(graph: ir.Graph, tmp_path) -> int:
 
 def test_a_host_changes_widths_while_frames_pass(tmp_path):
     assert ip_bench(mixer("small", size=4, filters=(2, 4), seed=2), tmp_path) == 2
+
+
+def chain() -> ir.Graph:
+    """Vectors only: a frame is a beat, and every layer holds a frame of its own."""
+    b = RuntimeBuilder("chain", ir.TensorType((8,), 6, False), 3, (2, 3, 5, 8))
+    last = b.table("in", "image", ("first",), 20, "first")
+    last = b.table("mid", b.serial("first", last, 12), ("first", "second"), 3000, "second")
+    last = b.table("after", b.serial("second", last, 6), ("first", "second"), 6000)
+    return b.finish(b.matvec("last", last, 4, 4))
+
+
+@pytest.mark.parametrize("graph", [mixer("two", 4, (2, 4), 4, (2, 4)), chain()], ids=["two", "chain"])
+def test_full_queues_stop_nothing_but_the_next_frame(graph, tmp_path, monkeypatch):
+    """The least queues there can be: slower, perhaps, but every frame comes out, with the widths it came in with."""
+    monkeypatch.setattr(runtime, "QUEUE_DEPTH", 2)
+    folding = for_cycles(graph, 200)
+    simulator = Simulator(graph, folding, write(graph, folding, tmp_path), rtl.CACHE, workers=1)
+    limit = graph.input.output.maximum
+    x = np.random.default_rng(6).integers(0, limit, (300, *graph.input.output.shape), endpoint=True)
+    chosen = configurations(graph, 300, 7)
+    expected = golden.run(graph, x, configuration=chosen)
+    assert len(np.unique(expected, axis=0)) > 60
+    np.testing.assert_array_equal(simulator.run(x, configuration=chosen).outputs, expected)
