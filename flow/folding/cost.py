@@ -179,7 +179,7 @@ def table_memory(node: RequantizeTable, fold: Fold) -> tuple[int, int, Memory]:
 def requantize_table(node: RequantizeTable, fold: Fold, in_bits: int) -> Amount:
     """As of a `requantize`; the memory holds all tables, with a register behind it."""
     memory = table_memory(node, fold)
-    return rom(*memory) + _affine(node, fold, in_bits) + Amount(lut=30, ff=memory[0] + fold.lanes * in_bits + 40)
+    return rom(*memory) + _affine(node, fold, in_bits) + Amount(lut=30, ff=40)
 
 
 def fifo_memory(depth: int) -> Memory:
