@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,19 @@ _EVAL_BATCH = 500
 _STEPS_BETWEEN_REPORTS = 50
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What is learned beside a network's weights, at the quantizers' learning rate, and its share of the loss.
+
+    Attributes:
+        variables: kept with the state of an unfinished run.
+        penalty: gives a float32 scalar from them.
+    """
+
+    variables: list[tf.Variable]
+    penalty: Callable[[], tf.Tensor]
+
+
 def fit(
     model: keras.Model,
     data: Dataset,
@@ -35,6 +49,7 @@ def fit(
     teacher: keras.Model | None = None,
     before_frozen: Callable[[], None] | None = None,
     task: str = "classification",
+    beside: Beside | None = None,
 ) -> list[dict[str, float]]:
     """Trains a model in place and resumes an interrupted run of the same recipe.
 
@@ -52,12 +67,14 @@ def fit(
         teacher: its outputs on the same augmented samples are learned too.
         before_frozen: is called once, before the first epoch with frozen statistics.
         task: what the model is for, see `flow.tasks`.
+        beside: what else is learned.
 
     Returns:
         A record per epoch, earlier ones of a resumed run included.
     """
-    optimizer = _Optimizers(model, config)
-    variables = model.weights + optimizer.variables
+    others = beside.variables if beside else []
+    optimizer = _Optimizers(model, config, others)
+    variables = model.weights + others + optimizer.variables
     history: list[dict[str, float]] = []
     if state_path is not None:
         state, reason = load_state(state_path, identity)
@@ -69,7 +86,10 @@ def fit(
             history = state.history
             progress.on_message(f"goes on after epoch {state.epoch}, found in {state_path}")
     objective = OBJECTIVES[task]
-    steps = {frozen: _train_step(model, optimizer, config, objective, teacher, frozen) for frozen in (False, True)}
+    penalty = beside.penalty if beside else None
+    steps = {
+        frozen: _train_step(model, optimizer, config, objective, teacher, frozen, penalty) for frozen in (False, True)
+    }
     first = len(history)
     begin = time.monotonic()
     for epoch in range(first, config.epochs):
@@ -168,8 +188,8 @@ class _Optimizers:
     A layer says in `quantizer_variables` which of its variables those are.
     """
 
-    def __init__(self, model: keras.Model, config: TrainConfig) -> None:
-        own = [v for layer in model.layers for v in getattr(layer, "quantizer_variables", ())]
+    def __init__(self, model: keras.Model, config: TrainConfig, others: list[tf.Variable]) -> None:
+        own = [v for layer in model.layers for v in getattr(layer, "quantizer_variables", ())] + others
         slow = {id(v) for v in own}
         groups = [([v for v in model.trainable_variables if id(v) not in slow], 1.0), (own, config.quantizer_rate)]
         self._groups = [(_optimizer(config), variables, rate) for variables, rate in groups if variables]
@@ -203,7 +223,7 @@ def _optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
     return keras.optimizers.SGD(config.learning_rate, momentum=0.9, nesterov=True, jit_compile=False)
 
 
-def _train_step(model, optimizer, config: TrainConfig, objective: Objective, teacher, frozen: bool):
+def _train_step(model, optimizer, config: TrainConfig, objective: Objective, teacher, frozen: bool, penalty):
     """One step as a graph: raw samples, labels -> loss, what the objective counts."""
     kernels = [v for v in model.trainable_variables if "kernel" in v.name]
     share = config.distill if teacher is not None else 0.0
@@ -220,6 +240,8 @@ def _train_step(model, optimizer, config: TrainConfig, objective: Objective, tea
             if config.weight_decay:
                 decay = tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
                 loss += config.weight_decay * decay
+            if penalty is not None:
+                loss += penalty()
         optimizer.apply(tape, loss)
         return loss, objective.count(outputs, x, labels)
 

@@ -128,7 +128,7 @@ def train_float(
     keras.utils.set_random_seed(config.seed)
     with precision(config.arithmetic):
         model = spec.build_float()
-    identity = _identity(spec.name, data, config)
+    identity = run_identity(spec.name, data, config)
     progress.on_message(f"float {spec.name} on {data.name}: {config.epochs} epochs")
     state_path = _state_path(state_dir, identity)
     freeze = _statistics_of(model, data)
@@ -184,7 +184,7 @@ def train_quantized(
         copy_weights(prepared, model)
     hashes = weights_sha256(start), weights_sha256(teacher)
     parts = bits.model_dump_json(), ranges.model_dump_json(), *hashes, *([] if quantizer == UNIFORM else [quantizer])
-    identity = _identity(spec.name, data, config, *parts)
+    identity = run_identity(spec.name, data, config, *parts)
     progress.on_message(
         f"{spec.name} at {label(spec, bits, quantizer)} on {data.name}: {config.epochs} epochs from the float network"
     )
@@ -222,7 +222,7 @@ def _statistics_of(model: keras.Model, data: Dataset) -> Callable[[], None]:
     return lambda: measure_statistics(model, data.x_train[:STATISTICS_IMAGES])
 
 
-def _identity(model: str, data: Dataset, config: TrainConfig, *parts: str) -> str:
+def run_identity(model: str, data: Dataset, config: TrainConfig, *parts: str) -> str:
     """A hash of all that the result of a run depends on."""
     text = json.dumps([model, data.name, len(data.x_train), config.fingerprint(), *parts])
     return hashlib.sha256(text.encode()).hexdigest()
