@@ -33,6 +33,18 @@ def constants(component: str, parameters: dict) -> dict[str, np.ndarray]:
     return {"multiplier": multiplier, "bias": bias}
 
 
+def table_constants(parameters: dict) -> dict[str, np.ndarray]:
+    """Multipliers, biases and maxima of all tables of a `requantize_table`, each table as `constants` has it."""
+    signed = parameters["OUT_SIGNED"]
+    rows, maxima = [], []
+    for t in range(parameters["COUNT"] ** parameters["SELECT"]):
+        bits = parameters["OUT_WIDTH"] - t % min(3, parameters["OUT_WIDTH"] - signed)
+        rows.append(constants("requantize", {**parameters, "OUT_WIDTH": bits, "TABLE": t}))
+        maxima.append((1 << bits - signed) - 1)
+    together = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    return together | {"maximum": np.array(maxima)}
+
+
 def accumulators(generator: np.random.Generator, p: dict, values: dict[str, np.ndarray], count: int) -> np.ndarray:
     """(count, CHANNELS) inputs: random ones, extremes, and ones on either side of a threshold."""
     bits, signed = p["IN_WIDTH"], bool(p["IN_SIGNED"])
@@ -52,6 +64,10 @@ def accumulators(generator: np.random.Generator, p: dict, values: dict[str, np.n
 
 def memory_file(component: str, p: dict) -> str:
     """The text of INIT_FILE."""
+    if component == "requantize_table":
+        tables = table_constants(p)
+        constants_of = (tables["multiplier"], tables["bias"], tables["maximum"])
+        return memory.pack_requantize_table(*constants_of, p["LANES"], p["MULT_WIDTH"], p["BIAS_WIDTH"], p["OUT_WIDTH"])
     values = constants(component, p)
     if component == "threshold":
         return memory.pack_threshold(

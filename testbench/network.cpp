@@ -1,10 +1,12 @@
 // Streams frames through a Verilated AXI4-Stream top, back to back, as fast as it takes them.
 //
-//   network IN OUT TRACE FRAMES IN_BEATS IN_BYTES OUT_BEATS OUT_BYTES LIMIT
+//   network IN OUT TRACE FRAMES IN_BEATS IN_BYTES OUT_BEATS OUT_BYTES LIMIT [WORDS WORD_BYTES]
 //
 // IN and OUT are beats as they stand on the bus, little-endian. One line a frame goes to standard output:
 // "frame <n> <first input cycle> <last output cycle>". TRACE is a folder that receives the beats of every stream
 // in streams.inc, one file each, or "-". Exits with 3 when no beat moves for LIMIT cycles.
+// Compiled with CONFIGURATION, for a top with runtime layers: WORDS has a configuration of WORD_BYTES for each frame,
+// little-endian, which is on the port while the frame's first beat is offered and nonsense at all other times.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -58,6 +60,13 @@ int main(int argc, char** argv) {
     const uint64_t limit = std::strtoull(argv[9], nullptr, 10);
     if (input.size() != frames * in_beats * in_bytes) { std::fprintf(stderr, "input has the wrong size\n"); return 2; }
 
+#ifdef CONFIGURATION
+    if (argc < 12) { std::fprintf(stderr, "usage: see the head of network.cpp\n"); return 2; }
+    const std::vector<uint8_t> words = read_all(argv[10]);
+    const uint64_t word_bytes = std::strtoull(argv[11], nullptr, 10);
+    if (words.size() != frames * word_bytes) { std::fprintf(stderr, "WORDS has the wrong size\n"); return 2; }
+#endif
+
     VerilatedContext context;
     context.commandArgs(argc, argv);
     Vtop top(&context);
@@ -94,6 +103,14 @@ int main(int argc, char** argv) {
             store(top.s_axis_tdata, &input[sent * in_bytes], in_bytes);
             top.s_axis_tlast = sent % in_beats == in_beats - 1;
         }
+#ifdef CONFIGURATION
+        if (offering && sent % in_beats == 0) {
+            store(top.configuration, &words[sent / in_beats * word_bytes], word_bytes);
+        } else {
+            for (uint64_t i = 0; i < word_bytes; ++i)
+                reinterpret_cast<uint8_t*>(&top.configuration)[i] ^= words[(sent / in_beats * word_bytes + i) % words.size()];
+        }
+#endif
         top.eval();
         if (offering && top.s_axis_tready) {
             if (sent % in_beats == 0) first[sent / in_beats] = cycle;

@@ -15,6 +15,13 @@ P = PARAMETERS
 ID, VERSION, BUILD, IN_BEATS, OUT_BEATS, FRAMES_IN, FRAMES_OUT, INTERVAL, STATUS, CONTROL = range(0, 40, 4)
 CONSTANTS = {ID: 0x464C4F57, VERSION: 1, BUILD: P["BUILD"], IN_BEATS: P["IN_BEATS"], OUT_BEATS: P["OUT_BEATS"]}
 SOFT_RESET, CLEAR = 1, 2
+#: of the runtime layers: their number, what they choose from, and the first one's own register
+LAYERS, WIDTHS, LAYER = 0x28, 0x2C, 0x40
+COUNT = P.get("LAYERS", 0)
+CHOICES = [P["WIDTHS"] >> 4 * i & 15 for i in range(P["COUNT"])] if COUNT else []
+if COUNT:
+    CONSTANTS |= {LAYERS: COUNT, WIDTHS: P["WIDTHS"]}
+OKAY, SLVERR = 0, 2
 #: one access may take this long under stalls
 PATIENCE_NS = 1000 * PERIOD_NS
 
@@ -85,7 +92,7 @@ async def constants(dut):
             assert await bench.read(address) == expected, f"address {address:#x}"
             await bench.write(address, bench.random.randbytes(4))
             assert await bench.read(address) == expected, f"address {address:#x} was written"
-        for address in range(CONTROL + 4, 64, 4):
+        for address in set(range(CONTROL + 4, LAYER, 4)) - CONSTANTS.keys():
             await bench.write(address, b"\xff" * 4)
             assert await bench.read(address) == 0, f"address {address:#x} holds nothing"
     assert not dut.soft_reset.value
@@ -194,3 +201,36 @@ async def reset_while_an_answer_waits(dut):
     bench.host.read_if.r_channel.pause = False
     bench.host.write_if.b_channel.pause = False
     await bench.check_cleared()
+
+
+@cocotb.test(skip=not COUNT)
+async def widths_of_layers(dut):
+    """A layer takes a width that there is and keeps it; anything else is refused and changes nothing."""
+    bench = Bench(dut)
+    await bench.start()
+    bits, widths = (len(CHOICES) - 1).bit_length(), [CHOICES[-1]] * COUNT
+    answers = set()
+    for share in (0.0, 0.5):
+        bench.stall(share)
+        for _ in range(80):
+            layer = bench.random.randrange(COUNT + 2)
+            wrong = (0, 1, 5, 15, CHOICES[0] + 256, bench.random.getrandbits(32))
+            value = bench.random.choice([*CHOICES, *CHOICES, *wrong])
+            offset, size = bench.random.choice([(0, 4), (0, 4), (0, 1), (0, 2), (1, 3), (2, 2)])
+            data = value.to_bytes(4, "little")[offset : offset + size]
+            answer = await with_timeout(bench.host.write(LAYER + 4 * layer + offset, data), PATIENCE_NS, "ns")
+            given = int.from_bytes(data, "little")
+            legal = layer < COUNT and given in CHOICES
+            if offset == 0 and legal:
+                widths[layer] = given
+            assert answer.resp == (OKAY if offset or legal else SLVERR), f"layer {layer}, {data} at byte {offset}"
+            answers.add(int(answer.resp))
+            layer = bench.random.randrange(COUNT)
+            assert await bench.read(LAYER + 4 * layer) == widths[layer]
+            indices = [int(dut.configuration.value) >> i * bits & (1 << bits) - 1 for i in range(COUNT)]
+            assert indices == [CHOICES.index(width) for width in widths]
+    assert answers == {OKAY, SLVERR}
+    await bench.write(CONTROL, bytes([SOFT_RESET, 0, 0, 0]))
+    assert await bench.read(LAYER) == widths[0], "a soft reset keeps the widths"
+    await bench.reset()
+    assert [await bench.read(LAYER + 4 * layer) for layer in range(COUNT + 1)] == [CHOICES[-1]] * COUNT + [0]

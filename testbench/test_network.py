@@ -1,7 +1,7 @@
 """A whole network behind its AXI4-Stream ports: random stalls on both sides, frames back to back, packets, resets.
 
 `VECTORS` in the environment is an .npz with `frames` and `results`, uint8 (frame, bytes as they stand on the bus);
-`SEED` seeds the stalls.
+`SEED` seeds the stalls; `CONFIGURATION` is the word on the port of that name, where there are runtime layers.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class Bench:
         seed = int(os.environ.get("SEED", "0"))
         self.random = random.Random(seed)
         dut._log.info("seed %d, %d frames", seed, len(self.frames))
+        if "CONFIGURATION" in os.environ:
+            dut.configuration.value = int(os.environ["CONFIGURATION"])
         port = {"clock": dut.ap_clk, "reset": dut.ap_rst_n, "reset_active_level": False}
         self.source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), **port)
         self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), **port)

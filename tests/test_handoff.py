@@ -173,7 +173,7 @@ def test_the_ip_block_under_cocotb(handed, made, tmp_path):
     from flow.simulate.bench import run_tests, simulator
 
     build = handoff.finished(made)
-    source, sink = ports(build)
+    source, sink = ports(build.graph, build.folding)
     images, expected = build.vectors(3)
     rtl = handed["vivado"] / "rtl"
     program = simulator([*sorted(rtl.glob("*.sv")), rtl / "tiny_ip.v"], "tiny_ip", rtl, paths.cache())
@@ -234,7 +234,8 @@ def test_the_driver_packs_as_the_simulators_do(driver, handed, made):
     from flow.handoff.vivado import ports
 
     description = json.loads((handed["vivado"] / "host" / "network.json").read_text())
-    source, sink = ports(handoff.finished(made))
+    finished = handoff.finished(made)
+    source, sink = ports(finished.graph, finished.folding)
     images = np.load(handed["vivado"] / "host" / "images.npy")
     generator = np.random.default_rng(3)
     limit = 1 << sink.kind.width_bits - 1

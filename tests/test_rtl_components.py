@@ -87,6 +87,14 @@ MATVECS = sets(
     (14, 2, 2, 7, 3, 0, 13, 1, 26),
     (8, 2, 2, 4, 8, 1, 16, 0, 30),
 )
+SERIAL_MATVECS = sets(
+    "MW MH PE SIMD IN_WIDTH IN_SIGNED WEIGHT_WIDTH COUNT WIDTHS VECTORS ACC_WIDTH",
+    (36, 8, 4, 18, 4, 0, 4, 3, 0x432, 6, 13),
+    (36, 4, 4, 36, 4, 0, 4, 3, 0x432, 4, 12),  # a vector takes as many cycles as its weights have bits
+    (12, 6, 2, 4, 3, 1, 3, 2, 0x32, 1, 10),
+    (5, 3, 1, 1, 8, 0, 8, 3, 0x842, 2, 20),
+    (72, 2, 2, 72, 2, 1, 6, 4, 0x6542, 3, 14),
+)
 DEPTHWISES = sets(
     "CHANNELS MULTIPLIER TAPS PE SIMD IN_WIDTH IN_SIGNED WEIGHT_WIDTH WEIGHT_ODD ACC_WIDTH",
     (8, 1, 9, 2, 9, 4, 0, 4, 0, 14),
@@ -120,12 +128,24 @@ REQUANTIZES = sets(
     (8, 2, 19, 1, 25, 38, 32, 8, 0, 0),
     (4, 1, 18, 0, 20, 36, 28, 8, 1, 0),
 )
+REQUANTIZE_TABLES = sets(
+    "CHANNELS LANES PIXELS IN_WIDTH IN_SIGNED MULT_WIDTH BIAS_WIDTH SHIFT TIES_TO_EVEN OUT_WIDTH OUT_SIGNED"
+    " COUNT SELECT STYLE",
+    (6, 2, 3, 12, 1, 12, 20, 10, 0, 4, 0, 3, 3, 2),  # three channel groups
+    (4, 4, 1, 10, 1, 9, 17, 8, 1, 8, 1, 3, 2, 1),  # frames of one beat
+    (3, 1, 2, 9, 0, 10, 16, 8, 0, 3, 0, 2, 1, 0),
+    (2, 1, 4, 19, 1, 24, 36, 30, 0, 8, 0, 4, 2, 2),
+)
 INPUTS = sets("LANES WIDTH BEATS_PER_FRAME", (3, 8, 16), (2, 10, 7), (1, 1, 1))
 OUTPUTS = sets("LANES WIDTH SIGNED BEATS_PER_FRAME", (1, 20, 1, 10), (3, 8, 0, 4), (2, 5, 0, 1))
 ARGMAXES = sets(
     "CHANNELS LANES IN_WIDTH IN_SIGNED OUT_WIDTH", (10, 1, 12, 1, 4), (10, 5, 6, 1, 5), (3, 3, 4, 0, 2), (2, 1, 3, 1, 1)
 )
-REGISTERS_AXI = sets("BUILD IN_BEATS OUT_BEATS RESET_CYCLES", (0x89ABCDEF, 1024, 10, 16), (1, 1, 70_000, 1))
+REGISTERS_AXI = [
+    *sets("BUILD IN_BEATS OUT_BEATS RESET_CYCLES", (0x89ABCDEF, 1024, 10, 16), (1, 1, 70_000, 1)),
+    *sets("BUILD IN_BEATS OUT_BEATS RESET_CYCLES LAYERS COUNT WIDTHS", (7, 16, 10, 16, 8, 3, 0x432)),
+]
+FRAME_CONFIGURATIONS = sets("FIELDS COUNT BEATS_PER_FRAME", (5, 3, 6), (1, 2, 1), (3, 4, 3))
 
 TABLE = {
     ("stream_register", "test_streams"): REGISTERS,
@@ -138,12 +158,15 @@ TABLE = {
     ("sum_pool", "test_pool"): SUM_POOLS,
     ("window", "test_window"): WINDOWS,
     ("matvec", "test_matvec"): MATVECS,
+    ("serial_matvec", "test_serial_matvec"): SERIAL_MATVECS,
     ("depthwise", "test_depthwise"): DEPTHWISES,
     ("threshold", "test_activation"): THRESHOLDS,
     ("requantize", "test_activation"): REQUANTIZES,
+    ("requantize_table", "test_requantize_table"): REQUANTIZE_TABLES,
     ("argmax", "test_argmax"): ARGMAXES,
     ("axis_input", "test_axis"): INPUTS,
     ("axis_output", "test_axis"): OUTPUTS,
+    ("frame_configuration", "test_frame_configuration"): FRAME_CONFIGURATIONS,
     ("axi_lite_registers", "test_axi_lite_registers"): REGISTERS_AXI,
 }
 CASES = [
@@ -156,7 +179,7 @@ CASES = [
 @pytest.mark.parametrize("component, bench, parameters", CASES)
 def test_component(component: str, bench: str, parameters: dict[str, int]) -> None:
     files = {}
-    if component in ("threshold", "requantize"):
+    if component in ("threshold", "requantize", "requantize_table"):
         from activation import memory_file
 
         parameters = {**parameters, "INIT_FILE": "constants.hex"}
@@ -166,7 +189,7 @@ def test_component(component: str, bench: str, parameters: dict[str, int]) -> No
 
 def test_every_component_has_a_bench() -> None:
     inner = {
-        "dot_product", "negated_sum", "negated_tree", "pair_sums", "pool", "rom", "threshold_parallel",
-        "threshold_search",
+        "affine", "dot_product", "negated_sum", "negated_tree", "pair_sums", "plane_sum", "pool", "rom",
+        "threshold_parallel", "threshold_search",
     }  # fmt: skip
     assert {path.stem for path in rtl.VERILOG} - inner == {component for component, _ in TABLE}

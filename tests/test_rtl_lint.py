@@ -36,12 +36,17 @@ EXTREMES: dict[str, list[dict[str, int]]] = {
         {"MW": 1, "MH": 1, "PE": 1, "SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 1, "WEIGHT_ODD": 1, "ACC_WIDTH": 3},
         {"MW": 128, "SIMD": 128, "PE": 1, "IN_WIDTH": 8, "IN_SIGNED": 1, "WEIGHT_WIDTH": 16, "ACC_WIDTH": 40},
     ],
+    "serial_matvec": [
+        {"MW": 1, "MH": 1, "PE": 1, "SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 3, "COUNT": 2, "WIDTHS": 0x32, "VECTORS": 1, "ACC_WIDTH": 4},  # noqa: E501
+        {"MW": 288, "SIMD": 144, "PE": 1, "IN_WIDTH": 8, "IN_SIGNED": 1, "VECTORS": 1024, "ACC_WIDTH": 21},
+    ],
     "depthwise": [
         dict.fromkeys(["CHANNELS", "MULTIPLIER", "TAPS", "PE", "SIMD", "IN_WIDTH", "WEIGHT_WIDTH", "WEIGHT_ODD"], 1)
         | {"ACC_WIDTH": 3},
         {"CHANNELS": 512, "PE": 2, "TAPS": 49, "SIMD": 49, "IN_WIDTH": 8, "WEIGHT_WIDTH": 8, "ACC_WIDTH": 24},
     ],
     "pair_sums": [{}, {"SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 1, "WEIGHT_ODD": 1}, {"SIMD": 127, "IN_SIGNED": 1}],
+    "plane_sum": [{}, {"SIMD": 1, "IN_WIDTH": 1}, {"SIMD": 150, "IN_SIGNED": 1}],
     "dot_product": [
         {},
         {"SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 1},
@@ -64,13 +69,21 @@ EXTREMES: dict[str, list[dict[str, int]]] = {
         {"CHANNELS": 1, "LANES": 1, "IN_WIDTH": 1, "MULT_WIDTH": 1, "BIAS_WIDTH": 1, "SHIFT": 0, "OUT_WIDTH": 1},
         {"SHIFT": 40},
     ],
+    "requantize_table": [
+        dict.fromkeys(["CHANNELS", "LANES", "PIXELS", "IN_WIDTH", "MULT_WIDTH", "BIAS_WIDTH", "OUT_WIDTH", "SELECT"], 1)
+        | {"SHIFT": 0, "COUNT": 2},
+        {"CHANNELS": 48, "LANES": 16, "COUNT": 4, "SHIFT": 40, "OUT_SIGNED": 1},
+    ],
+    "affine": [{}, {"SHIFT": 0, "OUT_WIDTH": 1, "OUT_SIGNED": 1}, {"IN_WIDTH": 20, "MULT_WIDTH": 20, "IN_SIGNED": 0}],
     "pool": [{}, {"OP": 1, "OUT_WIDTH": 6}],
     "max_pool": [dict.fromkeys(["LANES", "CHANNELS", "HEIGHT", "WIDTH", "KERNEL_H", "KERNEL_W", "IN_WIDTH", "OUT_WIDTH"], 1)],  # noqa: E501
     "sum_pool": [{"HEIGHT": 32, "WIDTH": 32, "KERNEL_H": 32, "KERNEL_W": 32, "OUT_WIDTH": 14}],
     "argmax": [{"CHANNELS": 2, "IN_WIDTH": 1, "OUT_WIDTH": 1}, {"CHANNELS": 1000, "LANES": 8, "OUT_WIDTH": 10}],
     "axis_input": [{"LANES": 1, "WIDTH": 1, "BEATS_PER_FRAME": 1}, {"WIDTH": 33}],
     "axis_output": [{"LANES": 1, "WIDTH": 1, "BEATS_PER_FRAME": 1}, {"WIDTH": 33, "SIGNED": 0}],
-    "axi_lite_registers": [{"BUILD": 2**31, "RESET_CYCLES": 1}, {"IN_BEATS": 2**31 - 1, "RESET_CYCLES": 2**31 - 1}],
+    "axi_lite_registers": [{"BUILD": 2**31, "RESET_CYCLES": 1}, {"IN_BEATS": 2**31 - 1, "RESET_CYCLES": 2**31 - 1},
+        {"LAYERS": 48, "COUNT": 4, "WIDTHS": 0x8432}, {"LAYERS": 1, "COUNT": 2, "WIDTHS": 0x42}],
+    "frame_configuration": [dict.fromkeys(["FIELDS", "BEATS_PER_FRAME"], 1), {"FIELDS": 48, "COUNT": 4}],
 }
 ILLEGAL: list[tuple[str, dict[str, int], str]] = [
     ("stream_fifo", {"DEPTH": 1}, "DEPTH"),
@@ -89,13 +102,21 @@ ILLEGAL: list[tuple[str, dict[str, int], str]] = [
     ("matvec", {"PE": 3}, "PE (3) must divide MH (16)"),
     ("matvec", {"WEIGHT_WIDTH": 17}, "WEIGHT_WIDTH"),
     ("matvec", {"WEIGHT_WIDTH": 1}, "WEIGHT_ODD"),
+    ("serial_matvec", {"SIMD": 10}, "SIMD (10) must divide MW (144)"),
+    ("serial_matvec", {"PE": 3}, "PE (3) must divide MH (16)"),
+    ("serial_matvec", {"WIDTHS": 0x532}, "the last WEIGHT_WIDTH (4)"),
+    ("serial_matvec", {"WIDTHS": 0x431}, "2 at least"),
     ("threshold", {"LANES": 3}, "LANES (3) must divide CHANNELS (16)"),
     ("requantize", {"LANES": 3}, "LANES (3) must divide CHANNELS (16)"),
+    ("requantize_table", {"LANES": 3}, "LANES (3) must divide CHANNELS (16)"),
+    ("requantize_table", {"SELECT": 4}, "SELECT (4) 1 to 3"),
     ("max_pool", {"KERNEL_H": 9}, "KERNEL_H"),
     ("sum_pool", {"OUT_WIDTH": 5}, "OUT_WIDTH"),
     ("argmax", {"LANES": 3}, "LANES (3) must divide CHANNELS (10)"),
     ("argmax", {"CHANNELS": 17}, "OUT_WIDTH (4) must hold CHANNELS (17"),
     ("axis_input", {"BEATS_PER_FRAME": 0}, "BEATS_PER_FRAME"),
+    ("frame_configuration", {"COUNT": 5}, "COUNT (5) must be 2 to 4"),
+    ("axi_lite_registers", {"LAYERS": 49}, "LAYERS (49) must be at most 48"),
     ("axi_lite_registers", {"RESET_CYCLES": 0}, "RESET_CYCLES"),
 ]
 

@@ -25,6 +25,8 @@ CASES = [
     ("requantize", 3),
     ("requantize", 5),
     ("requantize", 6),
+    ("serial_matvec", 0),
+    ("requantize_table", 1),
     ("stream_fifo", 1),
     ("axi_lite_registers", 0),
 ]
@@ -34,7 +36,7 @@ CASES = [
 def test_netlist(component: str, index: int, tmp_path: Path) -> None:
     bench, parameters = next((bench, dict(rows[index])) for (name, bench), rows in TABLE.items() if name == component)
     files = {}
-    if component in ("threshold", "requantize"):
+    if component in ("threshold", "requantize", "requantize_table"):
         from activation import memory_file
 
         parameters["INIT_FILE"] = "constants.hex"

@@ -130,7 +130,7 @@ module matvec #(
   // taken into registers, since block RAM is slow to answer.
   logic [PE*SIMD*WEIGHT_WIDTH-1:0] weights;
   logic [ EACH*SIMD*IN_WIDTH-1:0] selected;
-  logic [EACH*4*PAIRS*STRIDE-1:0] choices;     // see dot_product
+  logic [EACH*4*PAIRS*STRIDE-1:0] choices;     // see plane_sum
   logic [   EACH*TOTAL_WIDTH-1:0] totals;      // with WEIGHT_ODD, the sum that all rows of a vector add
 
   logic [2**SF_WIDTH*ROOM-1:0] padded;

@@ -1,7 +1,7 @@
 // pair_sums: what the rows of a matvec share: sums of neighbouring activations, made once for all rows and bit planes.
 //
 // Formula:  choices: for pair j the numbers {a0 + a1, a1, a0, 0}, 0 lowest, each in STRIDE bits, where a0 and a1 are
-//           values 2j and 2j+1; a1 is 0 where there is none. See dot_product.
+//           values 2j and 2j+1; a1 is 0 where there is none. See plane_sum.
 //           total: with WEIGHT_ODD the sum of values, else 0.
 // Rate:     one set of values per cycle in which enable is high.
 // Latency:  choices: 1 cycle. total: when the products of these values leave dot_product.

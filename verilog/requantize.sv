@@ -40,16 +40,9 @@ module requantize #(
            IN_WIDTH, MULT_WIDTH, BIAS_WIDTH, OUT_WIDTH);
   end
 
-  // No bit to spare: Yosys 0.70 loses the copies of a sign bit when it takes a product into a DSP.
   localparam int unsigned X_WIDTH = IN_SIGNED != 0 ? IN_WIDTH : IN_WIDTH + 1;
-  localparam int unsigned PRODUCT_WIDTH = X_WIDTH + MULT_WIDTH;
-  localparam int unsigned SUM_WIDTH = (PRODUCT_WIDTH > BIAS_WIDTH ? PRODUCT_WIDTH : BIAS_WIDTH) + 1;
-  // Wide enough for the shifted sum and for the limits of the output.
-  localparam int unsigned WIDE = SHIFT + OUT_WIDTH + 2 > SUM_WIDTH ? SHIFT + OUT_WIDTH + 2 : SUM_WIDTH;
   localparam int unsigned LANE_WIDTH = MULT_WIDTH + BIAS_WIDTH;
-  localparam int unsigned LOW_WIDTH = 17;  // bits of M in the low product
-  localparam bit SPLIT = X_WIDTH > LOW_WIDTH + 1 && MULT_WIDTH > LOW_WIDTH + 1;
-  localparam int unsigned STAGES = SPLIT ? 5 : 4;
+  localparam int unsigned STAGES = X_WIDTH > 18 && MULT_WIDTH > 18 ? 5 : 4;  // of the memory and affine
   localparam int unsigned GROUPS = CHANNELS / LANES;
   localparam int unsigned GROUP_WIDTH = GROUPS > 1 ? $clog2(GROUPS) : 1;
 
@@ -57,10 +50,12 @@ module requantize #(
   logic [     GROUP_WIDTH-1:0] group;
   logic [          STAGES-1:0] valid;
   logic [LANES*LANE_WIDTH-1:0] word;
+  logic [       OUT_WIDTH-1:0] maximum;
 
   assign advance       = !m_axis_tvalid || m_axis_tready;
   assign s_axis_tready = advance;
   assign m_axis_tvalid = valid[STAGES-1];
+  assign maximum       = {OUT_WIDTH{1'b1}} >> OUT_SIGNED;
 
   always_ff @(posedge clk) begin
     if (rst) begin
@@ -85,82 +80,22 @@ module requantize #(
   );
 
   for (genvar l = 0; l < LANES; l++) begin : gen_lane
-    logic signed [       IN_WIDTH:0] extended;  // its top bit only where inputs are unsigned
-    logic signed [      X_WIDTH-1:0] x;
-    logic signed [   MULT_WIDTH-1:0] mult;
-    logic signed [PRODUCT_WIDTH-1:0] product;
-    logic signed [   BIAS_WIDTH-1:0] bias;
-    logic signed [    SUM_WIDTH-1:0] sum;
-    logic                            tie;
-    logic signed [         WIDE-1:0] wide;
-    logic signed [         WIDE-1:0] floored;
-    logic signed [         WIDE-1:0] shifted;
-    logic                            overflow;
-
-    assign extended = {IN_SIGNED != 0 && s_axis_tdata[l*IN_WIDTH+IN_WIDTH-1], s_axis_tdata[l*IN_WIDTH+:IN_WIDTH]};
-    assign mult     = word[l*LANE_WIDTH+:MULT_WIDTH];
-    assign wide     = WIDE'(sum);
-    assign floored  = wide >>> SHIFT;
-    assign shifted  = {floored[WIDE-1:1], floored[0] && !tie};
-
-    if (TIES_TO_EVEN != 0 && SHIFT > 0) begin : gen_ties
-      assign tie = wide[SHIFT-1:0] == '0;
-    end else begin : gen_no_ties
-      assign tie = 1'b0;
-    end
-
-    always_ff @(posedge clk) begin
-      if (advance) begin
-        x   <= extended[X_WIDTH-1:0];
-        sum <= SUM_WIDTH'(product) + SUM_WIDTH'(bias);
-      end
-    end
-
-    if (SPLIT) begin : gen_split
-      localparam int unsigned HIGH_WIDTH = MULT_WIDTH - LOW_WIDTH;
-      logic signed [            LOW_WIDTH:0] mult_low;  // not negative
-      logic signed [         HIGH_WIDTH-1:0] mult_high;
-      logic signed [    X_WIDTH+LOW_WIDTH:0] low;
-      logic signed [ X_WIDTH+HIGH_WIDTH-1:0] high;
-      logic signed [         BIAS_WIDTH-1:0] held;
-      assign mult_low  = {1'b0, mult[LOW_WIDTH-1:0]};
-      assign mult_high = mult[MULT_WIDTH-1:LOW_WIDTH];
-      always_ff @(posedge clk) begin
-        if (advance) begin
-          low     <= x * mult_low;
-          high    <= x * mult_high;
-          held    <= word[l*LANE_WIDTH+MULT_WIDTH+:BIAS_WIDTH];
-          product <= {high + (X_WIDTH + HIGH_WIDTH)'(low >>> LOW_WIDTH), low[LOW_WIDTH-1:0]};
-          bias    <= held;
-        end
-      end
-    end else begin : gen_whole
-      always_ff @(posedge clk) begin
-        if (advance) begin
-          product <= x * mult;
-          bias    <= word[l*LANE_WIDTH+MULT_WIDTH+:BIAS_WIDTH];
-        end
-      end
-    end
-
-    if (OUT_SIGNED != 0) begin : gen_signed
-      assign overflow = shifted[WIDE-1:OUT_WIDTH-1] != {WIDE - OUT_WIDTH + 1{shifted[WIDE-1]}};
-      always_ff @(posedge clk) begin
-        if (advance) begin
-          m_axis_tdata[l*OUT_WIDTH+:OUT_WIDTH] <= shifted[OUT_WIDTH-1:0];
-          if (overflow) begin
-            m_axis_tdata[l*OUT_WIDTH+:OUT_WIDTH] <= {OUT_WIDTH{!shifted[WIDE-1]}};
-            m_axis_tdata[l*OUT_WIDTH+OUT_WIDTH-1] <= shifted[WIDE-1];
-          end
-        end
-      end
-    end else begin : gen_unsigned
-      assign overflow = shifted[WIDE-1:OUT_WIDTH] != '0;
-      always_ff @(posedge clk) begin
-        if (advance) begin
-          m_axis_tdata[l*OUT_WIDTH+:OUT_WIDTH] <= overflow ? {OUT_WIDTH{!shifted[WIDE-1]}} : shifted[OUT_WIDTH-1:0];
-        end
-      end
-    end
+    affine #(
+        .IN_WIDTH    (IN_WIDTH),
+        .IN_SIGNED   (IN_SIGNED),
+        .MULT_WIDTH  (MULT_WIDTH),
+        .BIAS_WIDTH  (BIAS_WIDTH),
+        .SHIFT       (SHIFT),
+        .TIES_TO_EVEN(TIES_TO_EVEN),
+        .OUT_WIDTH   (OUT_WIDTH),
+        .OUT_SIGNED  (OUT_SIGNED)
+    ) u_affine (
+        .clk      (clk),
+        .enable   (advance),
+        .value    (s_axis_tdata[l*IN_WIDTH+:IN_WIDTH]),
+        .constants(word[l*LANE_WIDTH+:LANE_WIDTH]),
+        .maximum  (maximum),
+        .code     (m_axis_tdata[l*OUT_WIDTH+:OUT_WIDTH])
+    );
   end
 endmodule

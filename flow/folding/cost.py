@@ -22,6 +22,8 @@ from flow.ir import (
     MaxPool,
     Node,
     Requantize,
+    RequantizeTable,
+    SerialMatvec,
     SumPool,
     TensorType,
     Threshold,
@@ -38,6 +40,8 @@ BETWEEN = "between layers"
 LUT_DEPTH = 16
 #: a FIFO at most this deep is kept in LUT RAM
 LUT_FIFO_DEPTH = 128
+#: what a runtime unit needs for the configurations of the frames under way
+QUEUE = Amount(lut=24, ff=24)
 #: bits of a LUT6 as a memory, and of a RAM32M's four LUTs as a two-port one
 LUT_BITS, RAM32M_BITS, RAM32M_LUTS = 64, 32 * 6, 4
 #: the widest word of a 36-kbit block, and its words at that width
@@ -101,6 +105,18 @@ def matvec(node: Weighted, fold: Fold, in_bits: int) -> Amount:
     return logic + words
 
 
+def serial_matvec(node: SerialMatvec, fold: Fold, in_bits: int) -> Amount:
+    """One bit plane of each row, accumulators that double, the choice among the vector's parts, the planes' memory."""
+    row_lut, row_ff = dot_product(fold.simd, in_bits, 1, 0)
+    accumulators, steps = fold.pe * node.output.width_bits, node.mw // fold.simd
+    shared, select = ceil(fold.simd / 2) * (in_bits + 1), fold.simd * in_bits * steps if steps > 1 else 0
+    logic = Amount(
+        lut=fold.pe * (row_lut + 1) + accumulators + 0.46 * select + 0.36 * shared + 80,
+        ff=fold.pe * row_ff + 2 * accumulators + 2 * fold.simd * in_bits + shared + 60,
+    )
+    return logic + rom(fold.pe * fold.simd, vector_cycles(node, fold), weight_memory(node, fold))
+
+
 def adder_graph(node: Weighted, source: TensorType) -> Amount:
     """Adders, the registers between them, and those of the results."""
     graph, width = adders.solve(node.weights), node.output.width_bits
@@ -156,14 +172,28 @@ def threshold(node: Threshold, fold: Fold, in_bits: int) -> Amount:
 
 def requantize(node: Requantize, fold: Fold, in_bits: int) -> Amount:
     """A multiplier, an adder, the saturation, and the memory of both constants."""
+    groups = node.output.channels // fold.lanes
+    memory = rom(node.multiplier_bits + node.bias_bits, groups, Memory.LUT)
+    return memory * fold.lanes + _affine(node, fold, in_bits)
+
+
+def _affine(node: Requantize | RequantizeTable, fold: Fold, in_bits: int) -> Amount:
     wide, narrow = max(in_bits, node.multiplier_bits), min(in_bits, node.multiplier_bits)
     dsp = ceil(wide / 25) * ceil(narrow / 18)
-    groups = node.output.channels // fold.lanes
-    constants = node.multiplier_bits + node.bias_bits
-    memory = rom(constants, groups, Memory.LUT)
-    return memory * fold.lanes + Amount(
-        fold.lanes * (node.bias_bits + 2 * node.output.width_bits), 120 * fold.lanes, dsp * fold.lanes
-    )
+    return Amount(fold.lanes * (node.bias_bits + 2 * node.output.width_bits), 120 * fold.lanes, dsp * fold.lanes)
+
+
+def table_memory(node: RequantizeTable, fold: Fold) -> tuple[int, int, Memory]:
+    """Bits of a word, words, and where the constants of all tables are kept."""
+    width = fold.lanes * (node.multiplier_bits + node.bias_bits) + node.output.width_bits
+    depth = node.tables * node.output.channels // fold.lanes
+    return width, depth, Memory.LUT if depth <= LUT_DEPTH else Memory.BLOCK
+
+
+def requantize_table(node: RequantizeTable, fold: Fold, in_bits: int) -> Amount:
+    """As of a `requantize`; the memory holds all tables, with a register behind it."""
+    memory = table_memory(node, fold)
+    return rom(*memory) + _affine(node, fold, in_bits) + Amount(lut=30, ff=40)
 
 
 def fifo_memory(depth: int) -> Memory:
@@ -186,6 +216,8 @@ def weighted(graph: Graph, node: Weighted, fold: Fold) -> Amount:
     source = graph.by_name[node.inputs[0]]
     if fold.arithmetic is Arithmetic.ADDERS:
         core = adder_graph(node, source.output)
+    elif isinstance(node, SerialMatvec):
+        core = serial_matvec(node, fold, source.output.width_bits)
     else:
         core = matvec(node, fold, source.output.width_bits)
     if not isinstance(source, Window):
@@ -201,6 +233,8 @@ def layer(graph: Graph, folding: Folding, node: Node, depths: dict[tuple[str, st
         case Weighted():
             source = graph.by_name[node.inputs[0]]
             total = weighted(graph, node, folding.folds[node.name])
+            if isinstance(node, SerialMatvec):
+                total += QUEUE
             if isinstance(source, Window):
                 return total + adapter(graph, folding, graph.by_name[source.inputs[0]], source, depths)
             if folding.buffers(graph, node):
@@ -210,6 +244,8 @@ def layer(graph: Graph, folding: Folding, node: Node, depths: dict[tuple[str, st
             core = threshold(node, folding.folds[node.name], graph.sources(node)[0].width_bits)
         case Requantize():
             core = requantize(node, folding.folds[node.name], graph.sources(node)[0].width_bits)
+        case RequantizeTable():
+            core = requantize_table(node, folding.folds[node.name], graph.sources(node)[0].width_bits) + QUEUE
         case Add() | Concat():
             lanes = folding.folds[node.name].lanes
             core = Amount(lut=lanes * node.output.width_bits, ff=lanes * node.output.width_bits)

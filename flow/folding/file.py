@@ -64,8 +64,12 @@ def _comment(graph: Graph, node: Node, cycles: int) -> str:
 
 def dump(graph: Graph, folding: Folding) -> str:
     """The folding as commented YAML."""
+    cycles = f"{folding.interval(graph):,} cycles between frames"
+    if graph.runtime:
+        intervals = zip(folding.uniform(graph), graph.runtime.widths, strict=True)
+        cycles += " (" + ", ".join(f"{one.interval(graph):,} at {width} bits" for one, width in intervals) + ")"
     lines = [
-        f"# Folding of {graph.name}: {folding.interval(graph):,} cycles between frames.",
+        f"# Folding of {graph.name}: {cycles}.",
         "# Edit it and build again with --folding FILE. pe: output channels at once; simd: inputs at once;",
         "# lanes: elements at once; memory: auto, lut or block; style: binary or parallel;",
         "# arithmetic: planes, or adders where pe and simd are the whole matrix.",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from math import ceil, gcd
 
@@ -23,6 +24,8 @@ from flow.ir import (
     Node,
     Output,
     Requantize,
+    RequantizeTable,
+    SerialMatvec,
     SumPool,
     TensorType,
     Threshold,
@@ -77,25 +80,40 @@ class Fold:
         return self.lanes
 
 
-#: the widest dot product that `matvec` builds
-MAX_SIMD = 128
+#: the widest dot products that `matvec` and `serial_matvec` build
+MAX_SIMD, MAX_SERIAL_SIMD = 128, 150
 
 #: the widest bus from the host, in bits, where a beat need not be a pixel
 MAX_BUS_BITS = 512
 
 #: nodes whose fold somebody chooses; the others follow from their neighbours
-CHOSEN = (Matvec, Depthwise, Threshold, Requantize, Add, Concat, MaxPool, SumPool, Argmax)
+CHOSEN = (Matvec, Depthwise, Threshold, Requantize, RequantizeTable, Add, Concat, MaxPool, SumPool, Argmax)
 
 
 @dataclass(frozen=True)
 class Folding:
-    """A fold for every chosen node of a graph, by name."""
+    """A fold for every chosen node of a graph, by name.
+
+    Attributes:
+        bits: the configuration that cycles are counted for: widths by runtime layer, the widest where none is named.
+    """
 
     folds: dict[str, Fold]
+    bits: Mapping[str, int] = field(default_factory=dict)
 
     def with_fold(self, name: str, **changes: object) -> Folding:
         """The same folding with one node changed."""
-        return Folding({**self.folds, name: replace(self.folds[name], **changes)})
+        return replace(self, folds={**self.folds, name: replace(self.folds[name], **changes)})
+
+    def at(self, bits: Mapping[str, int]) -> Folding:
+        """The same folding, its cycles counted for another configuration."""
+        return replace(self, bits=dict(bits))
+
+    def uniform(self, graph: Graph) -> list[Folding]:
+        """The same folding with all runtime layers at one width, for each width; itself where there are none."""
+        if graph.runtime is None:
+            return [self]
+        return [self.at(dict.fromkeys(graph.runtime.layers, width)) for width in graph.runtime.widths]
 
     def input_lanes(self, graph: Graph, node: Node) -> int:
         """Elements per beat that `node` takes."""
@@ -148,12 +166,15 @@ class Folding:
 
     def vector_cycles(self, node: Weighted) -> int:
         """Cycles that a unit with weights takes for one position."""
-        return vector_cycles(node, self.folds[node.name])
+        return vector_cycles(node, self.folds[node.name], self._width(node))
+
+    def _width(self, node: Weighted) -> int | None:
+        return self.bits.get(node.select) if isinstance(node, SerialMatvec) else None
 
     def cycles(self, graph: Graph, node: Node) -> int:
         """Cycles per frame that `node` is busy when nothing stalls it."""
         if isinstance(node, Weighted):
-            return weighted_cycles(graph, node, self.folds[node.name])
+            return weighted_cycles(graph, node, self.folds[node.name], self._width(node))
         if isinstance(node, Input):
             return node.output.elements // bus_lanes(node.output)
         if isinstance(node, Concat):
@@ -184,8 +205,8 @@ class Folding:
                 _divides(name, "simd", fold.simd, node.mw)
                 if fold.arithmetic is Arithmetic.ADDERS:
                     _check_adders(node, fold)
-                elif fold.simd > MAX_SIMD:
-                    raise FlowError(f"folding: layer '{name}': simd {fold.simd} exceeds {MAX_SIMD}")
+                elif fold.simd > max_simd(node):
+                    raise FlowError(f"folding: layer '{name}': simd {fold.simd} exceeds {max_simd(node)}")
             source = graph.by_name[node.inputs[0]]
             self._check_neighbours(graph, source if isinstance(source, Window) else node)
 
@@ -222,18 +243,29 @@ def bus_lanes(kind: TensorType) -> int:
     return max(lanes for lanes in divisors(kind.channels) if lanes <= most)
 
 
-def vector_cycles(node: Weighted, fold: Fold) -> int:
-    """Cycles that a unit with weights takes for one position."""
-    return (node.mw // fold.simd) * (node.mh // fold.pe)
+def max_simd(node: Weighted) -> int:
+    """Inputs that a unit with weights can take at once."""
+    return MAX_SERIAL_SIMD if isinstance(node, SerialMatvec) else MAX_SIMD
 
 
-def weighted_cycles(graph: Graph, node: Weighted, fold: Fold) -> int:
-    """Cycles per frame of a unit with weights, its window included."""
+def vector_cycles(node: Weighted, fold: Fold, width_bits: int | None = None) -> int:
+    """Cycles that a unit with weights takes for one position.
+
+    Args:
+        width_bits: of a SerialMatvec's weights, the widest without; it takes so many bit planes one by one.
+    """
+    planes = (width_bits or node.weight_bits) if isinstance(node, SerialMatvec) else 1
+    return (node.mw // fold.simd) * (node.mh // fold.pe) * planes
+
+
+def weighted_cycles(graph: Graph, node: Weighted, fold: Fold, width_bits: int | None = None) -> int:
+    """Cycles per frame of a unit with weights, its window included; `width_bits` as of `vector_cycles`."""
     source = graph.by_name[node.inputs[0]]
     if isinstance(source, Window):
         beats = node.mh // fold.pe if isinstance(node, Depthwise) else 1
-        return frame_cycles(source, graph.sources(source)[0].shape, vector_cycles(node, fold) // beats, beats)
-    return node.output.positions * vector_cycles(node, fold)
+        cycles = vector_cycles(node, fold, width_bits) // beats
+        return frame_cycles(source, graph.sources(source)[0].shape, cycles, beats)
+    return node.output.positions * vector_cycles(node, fold, width_bits)
 
 
 def divisors(n: int) -> list[int]:
@@ -242,7 +274,7 @@ def divisors(n: int) -> list[int]:
 
 
 def _check_adders(node: Weighted, fold: Fold) -> None:
-    if not isinstance(node, Matvec) or (fold.pe, fold.simd) != (node.mh, node.mw):
+    if not isinstance(node, Matvec) or isinstance(node, SerialMatvec) or (fold.pe, fold.simd) != (node.mh, node.mw):
         raise FlowError(
             f"folding: layer '{node.name}': arithmetic adders takes the whole matrix at once: "
             f"pe {node.mh}, simd {node.mw}, and no depthwise layer"

@@ -15,7 +15,20 @@ from flow import adders
 from flow.adders import pipeline
 from flow.folding.fold import Arithmetic, Folding, driver
 from flow.folding.steps import backlog, completions
-from flow.ir import Add, Concat, Graph, Matvec, MaxPool, Node, Requantize, SumPool, Threshold, Weighted, Window
+from flow.ir import (
+    Add,
+    Concat,
+    Graph,
+    Matvec,
+    MaxPool,
+    Node,
+    Requantize,
+    RequantizeTable,
+    SumPool,
+    Threshold,
+    Weighted,
+    Window,
+)
 
 #: pixels beyond the schedule, for the registers between the units
 SPARE_PIXELS = 2
@@ -68,8 +81,8 @@ def latency_cycles(node: Node, folding: Folding) -> int:
             return folding.vector_cycles(node) + 10
         case Threshold():
             return node.output.width_bits + 4 + node.output.channels // folding.folds[node.name].lanes
-        case Requantize():
-            return 8 + node.output.channels // folding.folds[node.name].lanes
+        case Requantize() | RequantizeTable():
+            return 10 + node.output.channels // folding.folds[node.name].lanes
         case Concat():
             return 3 + node.output.channels // folding.folds[node.name].lanes
         case _:
@@ -90,9 +103,13 @@ def fifo_depths(graph: Graph, folding: Folding) -> dict[tuple[str, str], int]:
     """Beats that the edges (producer, consumer) must store, for those that must store any.
 
     These lead to adds and concats, windows, and to matrices behind a window or a pool that leaves positions out.
-    Counted in beats of the consumer's lanes.
+    Counted in beats of the consumer's lanes. With runtime layers, the most that all at one width need.
     """
-    return _window_depths(graph, folding) | _burst_depths(graph, folding) | _join_depths(graph, folding)
+    depths: dict[tuple[str, str], int] = {}
+    for one in folding.uniform(graph):
+        for edge, depth in (_window_depths(graph, one) | _burst_depths(graph, one) | _join_depths(graph, one)).items():
+            depths[edge] = max(depth, depths.get(edge, 0))
+    return depths
 
 
 def _burst_depths(graph: Graph, folding: Folding) -> dict[tuple[str, str], int]:

@@ -8,32 +8,46 @@ from flow.folding import cost
 from flow.folding.budget import Amount
 from flow.folding.fold import (
     CHOSEN,
-    MAX_SIMD,
     Arithmetic,
     Fold,
     Folding,
     bus_lanes,
     divided_channels,
     divisors,
+    max_simd,
     weighted_cycles,
 )
 from flow.folding.schedule import fifo_depths
-from flow.ir import Concat, Depthwise, Graph, Input, Matvec, Node, Weighted
+from flow.ir import Concat, Depthwise, Graph, Input, Matvec, Node, SerialMatvec, Weighted
+
+
+def gain(graph: Graph) -> float:
+    """How many times faster a graph shall be with all runtime layers at the narrowest width than at the widest."""
+    return graph.runtime.widths[-1] / graph.runtime.widths[0] if graph.runtime else 1
+
+
+def _fold_cycles(graph: Graph, node: Weighted, fold: Fold) -> int:
+    """Cycles per frame at the widest, or `gain` times those at the narrowest where that is more."""
+    if isinstance(node, SerialMatvec):
+        ends = (weighted_cycles(graph, node, fold, width) * node.weight_bits // width for width in node.widths)
+        return max(ends)
+    return int(weighted_cycles(graph, node, fold) * gain(graph))
 
 
 def _options(graph: Graph, node: Weighted, adders: bool) -> list[tuple[int, Fold]]:
-    """Every legal fold with its cycles per frame, fewest cycles first."""
+    """Every legal fold with its cycles per frame (see `_fold_cycles`), fewest cycles first."""
     options = []
     rows = [d * node.multiplier for d in divisors(node.channels)] if isinstance(node, Depthwise) else divisors(node.mh)
     for pe in rows:
         for simd in divisors(node.mw):
-            if simd > MAX_SIMD:
+            if simd > max_simd(node):
                 break
             fold = Fold(lanes=pe, simd=simd)
-            options.append((weighted_cycles(graph, node, fold), fold))
-    if adders and isinstance(node, Matvec) and node.weights.size <= MAX_WEIGHTS:
+            options.append((_fold_cycles(graph, node, fold), fold))
+    whole = isinstance(node, Matvec) and not isinstance(node, SerialMatvec)
+    if adders and whole and node.weights.size <= MAX_WEIGHTS:
         fold = Fold(lanes=node.mh, simd=node.mw, arithmetic=Arithmetic.ADDERS)
-        options.append((weighted_cycles(graph, node, fold), fold))
+        options.append((_fold_cycles(graph, node, fold), fold))
     return sorted(options, key=lambda option: option[0])
 
 
@@ -91,14 +105,19 @@ def _fewest(graph: Graph, node: Node, adders: bool) -> int:
     if isinstance(node, Weighted):
         return _options(graph, node, adders)[0][0]
     if isinstance(node, Input):
-        return node.output.elements // bus_lanes(node.output)
-    if isinstance(node, Concat):
-        return node.output.elements // divided_channels(graph, node)
-    return node.output.positions
+        cycles = node.output.elements // bus_lanes(node.output)
+    elif isinstance(node, Concat):
+        cycles = node.output.elements // divided_channels(graph, node)
+    else:
+        cycles = node.output.positions
+    return int(cycles * gain(graph))
 
 
 def for_cycles(graph: Graph, cycles: int, adders: bool = False) -> Folding:
     """The cheapest folding, layer by layer, with at most `cycles` between frames.
+
+    With runtime layers, `cycles` is for all at the widest; at narrower widths all layers keep pace, so that the cycles
+    fall as the widths do.
 
     Args:
         adders: whether layers that nothing folds may become graphs of adders, which needs da4ml.
@@ -117,7 +136,7 @@ def for_cycles(graph: Graph, cycles: int, adders: bool = False) -> Folding:
         if isinstance(node, Weighted):
             folds[node.name] = _cheapest(graph, Folding(folds), node, cycles, adders)
         elif isinstance(node, CHOSEN):
-            folds[node.name] = _lanes(graph, Folding(folds), node, cycles)
+            folds[node.name] = _lanes(graph, Folding(folds), node, int(cycles / gain(graph)))
     return Folding(folds)
 
 

@@ -36,6 +36,19 @@ def matvec(x: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
     return x.astype(np.int64) @ weights.T + bias
 
 
+def serial_matvec(x: np.ndarray, weights: np.ndarray, weight_bits: int, bits: np.ndarray) -> np.ndarray:
+    """(B, ..., MW) to (B, ..., MH): frame i of x times the top bits[i] of the weights' weight_bits.
+
+    Args:
+        bits: int (B,).
+    """
+    y = np.empty((*x.shape[:-1], len(weights)), dtype=np.int64)
+    for width in np.unique(bits):
+        frames = bits == width
+        y[frames] = matvec(x[frames], weights >> (weight_bits - width), np.zeros(len(weights), np.int64))
+    return y
+
+
 def depthwise(x: np.ndarray, weights: np.ndarray, bias: np.ndarray, multiplier: int) -> np.ndarray:
     """(..., TAPS * C) to (..., C * multiplier): bias[n] + sum over t of x[t, n // multiplier] * weights[n, t].
 
@@ -62,8 +75,9 @@ def threshold(x: np.ndarray, thresholds: np.ndarray, flip: np.ndarray, offset: i
 
 
 def requantize(
-    x: np.ndarray, multiplier: np.ndarray, bias: np.ndarray, shift: int, low: int, high: int, ties_to_even: bool = False
-) -> np.ndarray:
+    x: np.ndarray, multiplier: np.ndarray, bias: np.ndarray, shift: int, low: int | np.ndarray, high: int | np.ndarray,
+    ties_to_even: bool = False,
+) -> np.ndarray:  # fmt: skip
     """saturate((x * multiplier + bias) >> shift) into [low, high]; the shift is arithmetic, so it rounds down.
 
     With `ties_to_even`, the lowest bit is cleared where all `shift` dropped bits are zero (see `ir.Requantize`).
@@ -73,6 +87,22 @@ def requantize(
     if ties_to_even and shift > 0:
         code &= ~((scaled & ((1 << shift) - 1)) == 0).astype(np.int64)
     return np.clip(code, low, high)
+
+
+def requantize_table(
+    x: np.ndarray, multiplier: np.ndarray, bias: np.ndarray, shift: int, low: np.ndarray, high: np.ndarray,
+    table: np.ndarray, ties_to_even: bool = False,
+) -> np.ndarray:  # fmt: skip
+    """`requantize` of frame i with the constants of table[i].
+
+    Args:
+        multiplier, bias: int64 (T, C).
+        low, high: int64 (T,).
+        table: int (B,).
+    """
+    inner = (1,) * (x.ndim - 2)
+    constants = [values[table].reshape(len(x), *inner, -1) for values in (multiplier, bias, low, high)]
+    return requantize(x, *constants[:2], shift, *constants[2:], ties_to_even)
 
 
 def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from flow.ir import (
     Add,
     Argmax,
     Concat,
+    Configuration,
     Depthwise,
     Flatten,
     Fork,
@@ -21,6 +22,8 @@ from flow.ir import (
     Node,
     Output,
     Requantize,
+    RequantizeTable,
+    SerialMatvec,
     SumPool,
     Threshold,
     Window,
@@ -30,11 +33,17 @@ from flow.ir import (
 BATCH = 32
 
 
-def evaluate(node: Node, *inputs: np.ndarray) -> np.ndarray:
-    """The output of one node, int64 with a leading batch axis."""
+def evaluate(node: Node, *inputs: np.ndarray, table: np.ndarray | None = None) -> np.ndarray:
+    """The output of one node, int64 with a leading batch axis.
+
+    Args:
+        table: what each frame's configuration selects (see `RuntimeWidths.tables`), int (B,), for nodes that let it.
+    """
     match node:
         case Window():
             return f.window(inputs[0], node.kernel, node.stride, node.padding)
+        case SerialMatvec():
+            return f.serial_matvec(inputs[0], node.weights, node.weight_bits, np.asarray(node.widths)[table])
         case Matvec():
             return f.matvec(inputs[0], node.weights, node.bias)
         case Depthwise():
@@ -44,6 +53,9 @@ def evaluate(node: Node, *inputs: np.ndarray) -> np.ndarray:
         case Requantize():
             low, high = node.output.minimum, node.output.maximum
             return f.requantize(inputs[0], node.multiplier, node.bias, node.shift, low, high, node.ties_to_even)
+        case RequantizeTable():
+            constants = (node.multiplier, node.bias, node.shift, node.minimum, node.maximum)
+            return f.requantize_table(inputs[0], *constants, table, node.ties_to_even)
         case Add():
             return f.add(*inputs)
         case Concat():
@@ -61,33 +73,47 @@ def evaluate(node: Node, *inputs: np.ndarray) -> np.ndarray:
     raise TypeError(f"{node.name}: the golden model has no meaning for {type(node).__name__}")
 
 
-def layers(graph: Graph, x: np.ndarray) -> dict[str, np.ndarray]:
+def layers(graph: Graph, x: np.ndarray, configuration: Configuration | None = None) -> dict[str, np.ndarray]:
     """Every node's output for a batch.
 
     Args:
         x: integers (B, *input shape).
+        configuration: for a graph with runtime layers their widths, of all frames or of each; see
+            `RuntimeWidths.fields`.
 
     Returns:
         int64 arrays by node name, (B, *output shape).
 
     Raises:
-        FlowError: `x` has another shape, or a value that the input's type cannot hold.
+        FlowError: `x` has another shape, or a value that the input's type cannot hold, or the configuration does
+            not fit the graph.
     """
     expected = graph.input.output
     if x.shape[1:] != expected.shape:
         raise FlowError(f"golden model: images have shape {x.shape[1:]}, {graph.name} takes {expected.shape}")
     if x.size and (x.min() < expected.minimum or x.max() > expected.maximum):
         raise FlowError(f"golden model: pixel outside {expected.minimum}..{expected.maximum}")
+    fields = graph.fields(configuration, len(x))
     values = {graph.input.name: x.astype(np.int64)}
     for node in graph.nodes[1:]:
-        values[node.name] = evaluate(node, *(values[name] for name in node.inputs))
+        table = None
+        if isinstance(node, (SerialMatvec, RequantizeTable)):
+            table = graph.runtime.tables(node.selection, fields)
+        values[node.name] = evaluate(node, *(values[name] for name in node.inputs), table=table)
     return values
 
 
-def run(graph: Graph, x: np.ndarray, progress: Callable[[int], None] = lambda done: None) -> np.ndarray:
+def run(
+    graph: Graph,
+    x: np.ndarray,
+    progress: Callable[[int], None] = lambda done: None,
+    configuration: Configuration | None = None,
+) -> np.ndarray:
     """The network's output, int64 (B, *output shape); `progress` hears how many images are done."""
+    widths = graph.widths(configuration, len(x))
     outputs = []
     for start in range(0, len(x), BATCH):
-        outputs.append(layers(graph, x[start : start + BATCH])[graph.output.name])
+        own = None if widths is None else widths[start : start + BATCH]
+        outputs.append(layers(graph, x[start : start + BATCH], own)[graph.output.name])
         progress(min(start + BATCH, len(x)))
     return np.concatenate(outputs)

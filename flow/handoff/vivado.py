@@ -9,9 +9,10 @@ import numpy as np
 
 from flow import paths
 from flow.files import write_json, write_whole
+from flow.folding import Folding
 from flow.handoff.finished import FinishedBuild
 from flow.handoff.render import render
-from flow.ir import TensorType
+from flow.ir import Graph, TensorType
 from flow.pipeline.arrays import array_bytes
 from flow.rtl.network import BYTE, padded_bits
 from flow.rtl.write import used_components
@@ -65,16 +66,24 @@ class Port:
         }  # fmt: skip
 
 
-def ports(build: FinishedBuild) -> tuple[Port, Port]:
+def ports(graph: Graph, folding: Folding) -> tuple[Port, Port]:
     """The way in and the way out."""
-    graph, folding = build.graph, build.folding
     source = Port(graph.input.output, folding.output_lanes(graph, graph.input))
     return source, Port(graph.output.output, folding.input_lanes(graph, graph.output))
 
 
+def ip_values(graph: Graph, folding: Folding, identity: int) -> dict:
+    """What the template of the IP block, rtl/ip.v, is filled with."""
+    source, sink = ports(graph, folding)
+    return {
+        "network": graph.name, "ip": f"{graph.name}_ip", "identity": f"{identity:08x}", "source": source, "sink": sink,
+        "runtime": graph.runtime, "address_bits": 8 if graph.runtime else 6,
+    }  # fmt: skip
+
+
 def write(build: FinishedBuild, folder: Path) -> None:
     """Writes all files of the hand-off."""
-    design, (source, sink) = build.design, ports(build)
+    design, (source, sink) = build.design, ports(build.graph, build.folding)
     for path in (*design.sources, *design.memory_files, *_added(build)):
         write_whole(folder / "rtl" / path.name, path.read_bytes())
     images, expected = build.vectors(HOST_FRAMES)
@@ -83,19 +92,16 @@ def write(build: FinishedBuild, folder: Path) -> None:
     write_whole(folder / "sim" / "expected.hex", hex_words(sink.words(expected[:frames])))
     write_whole(folder / "host" / "images.npy", array_bytes(images))
     write_whole(folder / "host" / "expected.npy", array_bytes(expected))
-    name = f"{design.name}_ip"
+    block = ip_values(build.graph, build.folding, build.identity)
+    name = block["ip"]
     write_json(folder / "host" / "network.json", {
         "network": design.name, "ip": name, "build": build.identity,
         "input": source.describe(), "output": sink.describe(),
     })  # fmt: skip
     values = {
-        "network": design.name,
-        "ip": name,
+        **block,
         "board": build.board,
         "clock_ns": f"{build.board.clock_ns:.3f}",
-        "identity": f"{build.identity:08x}",
-        "source": source,
-        "sink": sink,
         "frames": frames,
         "host_frames": len(images),
         # a frame under stalls; what the simulation took without, and room

@@ -1,8 +1,8 @@
 """The intermediate representation: small, frozen, integer. Nothing here knows TensorFlow, hls4ml or Verilog."""
 
 from flow.ir.graph import Graph
+from flow.ir.kinds import KINDS
 from flow.ir.nodes import (
-    KINDS,
     Add,
     Argmax,
     Concat,
@@ -22,11 +22,13 @@ from flow.ir.nodes import (
     Window,
     sum_type,
 )
+from flow.ir.runtime import Configuration, RequantizeTable, RuntimeWidths, SerialMatvec
 from flow.ir.serialize import load, save
 from flow.ir.types import TensorType, signed_width, unsigned_width
 
 __all__ = [
-    "KINDS", "Add", "Argmax", "Concat", "Depthwise", "Flatten", "Fork", "Graph", "Input", "Matvec", "MaxPool", "Node",
-    "Output", "Requantize", "SumPool", "TensorType", "Threshold", "WeightCode", "Weighted", "Window", "load", "save",
-    "signed_width", "sum_type", "unsigned_width",
+    "KINDS", "Add", "Argmax", "Concat", "Configuration", "Depthwise", "Flatten", "Fork", "Graph", "Input", "Matvec",
+    "MaxPool", "Node", "Output", "Requantize", "RequantizeTable", "RuntimeWidths", "SerialMatvec", "SumPool",
+    "TensorType", "Threshold", "WeightCode", "Weighted", "Window", "load", "save", "signed_width", "sum_type",
+    "unsigned_width",
 ]  # fmt: skip

@@ -6,7 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
+from flow.errors import FlowError
 from flow.ir.nodes import Depthwise, Fork, Input, Node, Output, Weighted, Window
+from flow.ir.runtime import Configuration, RuntimeWidths, check_runtime
 from flow.ir.types import TensorType
 
 
@@ -17,15 +21,17 @@ class Graph:
     Attributes:
         name: an identifier; the name of the generated top module starts with it.
         nodes: in topological order; one `Input` first, one `Output` last.
+        runtime: the widths that each frame chooses, where there are layers that let it choose.
 
     Raises:
         ValueError: a name is used twice, a source is missing, a node that is no `Fork` has several readers,
-            a node's types do not follow from its inputs, or a `Window` stands elsewhere than before a node with
-            weights.
+            a node's types do not follow from its inputs, a `Window` stands elsewhere than before a node with
+            weights, or `runtime` does not belong to the nodes.
     """
 
     name: str
     nodes: tuple[Node, ...]
+    runtime: RuntimeWidths | None = None
 
     def __post_init__(self) -> None:
         types: dict[str, TensorType] = {}
@@ -47,6 +53,7 @@ class Graph:
                 raise ValueError(f"{node.name}: a Window is read by a Matvec or a Depthwise")
             if isinstance(node, Depthwise) and not isinstance(self.by_name[node.inputs[0]], Window):
                 raise ValueError(f"{node.name}: a Depthwise reads a Window")
+        check_runtime(self.runtime, self.nodes)
 
     @cached_property
     def by_name(self) -> dict[str, Node]:
@@ -67,3 +74,20 @@ class Graph:
     def readers(self, name: str) -> tuple[Node, ...]:
         """The nodes that read `name`, in graph order."""
         return tuple(node for node in self.nodes if name in node.inputs)
+
+    def fields(self, configuration: Configuration | None, frames: int) -> np.ndarray | None:
+        """The configuration of each frame as indices, see `RuntimeWidths.fields`; None where nothing can be chosen.
+
+        Raises:
+            FlowError: a configuration is missing, is not right, or is given where nothing can be chosen.
+        """
+        if (self.runtime is None) != (configuration is None):
+            layers = "no runtime layers" if self.runtime is None else f"{len(self.runtime.layers)} runtime layers"
+            came = "no" if configuration is None else "a"
+            raise FlowError(f"{self.name} has {layers}, and {came} configuration came")
+        return None if self.runtime is None else self.runtime.fields(configuration, frames)
+
+    def widths(self, configuration: Configuration | None, frames: int) -> np.ndarray | None:
+        """The configuration of each frame in bits, int64 (frames, runtime layers); as `fields` otherwise."""
+        fields = self.fields(configuration, frames)
+        return None if fields is None else np.asarray(self.runtime.widths)[fields]

@@ -12,7 +12,9 @@ import numpy as np
 from flow.errors import FlowError
 from flow.files import write_whole
 from flow.ir.graph import Graph
-from flow.ir.nodes import KINDS, Node, WeightCode
+from flow.ir.kinds import KINDS
+from flow.ir.nodes import Node, WeightCode
+from flow.ir.runtime import RuntimeWidths
 from flow.ir.types import TensorType
 
 FORMAT = 1
@@ -48,6 +50,8 @@ def _node_from_json(plain: dict, arrays: dict[str, np.ndarray]) -> Node:
 def save(graph: Graph, path: Path) -> None:
     """Writes `graph` to `path` (.npz), whole or not at all."""
     structure = {"format": FORMAT, "name": graph.name, "nodes": [_node_to_json(n) for n in graph.nodes]}
+    if graph.runtime:
+        structure["runtime"] = asdict(graph.runtime)
     arrays = {f"{n.name}.{k}": v for n in graph.nodes for k, v in n.arrays().items()}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, structure=np.array(json.dumps(structure)), **arrays)
@@ -66,6 +70,9 @@ def load(path: Path) -> Graph:
         structure = json.loads(str(arrays.pop("structure")))
         if structure["format"] != FORMAT:
             raise ValueError(f"format {structure['format']}, expected {FORMAT}")
-        return Graph(structure["name"], tuple(_node_from_json(n, arrays) for n in structure["nodes"]))
+        runtime = structure.get("runtime")
+        if runtime:
+            runtime = RuntimeWidths(tuple(runtime["widths"]), tuple(runtime["layers"]))
+        return Graph(structure["name"], tuple(_node_from_json(n, arrays) for n in structure["nodes"]), runtime)
     except Exception as error:  # zipfile, json and numpy each have errors of their own for a broken file
         raise FlowError(f"{path} is not a graph that this version wrote ({error}); build it again") from error

@@ -6,7 +6,6 @@ module's ports. Every other node of the IR is one module, named `<network>_<node
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flow.folding.cost import fifo_memory, weight_memory
@@ -18,7 +17,6 @@ from flow.ir import (
     Depthwise,
     Fork,
     Graph,
-    Matvec,
     MaxPool,
     Node,
     Requantize,
@@ -96,7 +94,7 @@ def adapt(context: Context, layer: Layer, producer: Node, consumer: Node, lanes:
     return convert(stored, f"{tag}converted") if given < lanes else stored
 
 
-def _start(context: Context, node: Node, purpose: str, copies: int = 1) -> Layer:
+def start(context: Context, node: Node, purpose: str, copies: int = 1) -> Layer:
     """A module with clock, reset, one input stream for each of the node's inputs and its output stream."""
     ports = [Port("input", "clk"), Port("input", "rst")]
     for name, prefix in zip(node.inputs, input_prefixes(node), strict=True):
@@ -110,25 +108,18 @@ def input_prefixes(node: Node) -> list[str]:
     return ["s_axis"] if len(node.inputs) == 1 else [f"s_{letter}_axis" for letter in "ab"]
 
 
-def _weighted(context: Context, node: Weighted) -> Layer:
-    """A matvec or a depthwise with its window, its weights and its biases."""
-    graph, fold = context.graph, context.folding.folds[node.name]
-    source = graph.by_name[node.inputs[0]]
-    outer = context.driver(node.inputs[0])
-    element = source.output
-    layer = _start(
-        context,
-        node,
-        f"{node.name}: {node.mh} x {node.mw} weights of {node.weight_bits} bits, PE {fold.pe}, SIMD {fold.simd}.",
-    )
-    module = layer.module
+def vector_stream(context: Context, layer: Layer, node: Weighted) -> dict[str, str]:
+    """From the layer's input to the vectors that its unit with weights takes: adapter, and window or a register."""
+    module, graph = layer.module, context.graph
+    source, outer = graph.by_name[node.inputs[0]], context.driver(node.inputs[0])
     if isinstance(source, Window):
         lanes = context.folding.input_lanes(graph, source)
         pixels = adapt(context, layer, outer, source, lanes, "s_axis")
         vector = stream_wires(module, "window", context.stream_bits(source))
         height, width, channels = outer.output.shape
         parameters = {
-            "IN_WIDTH": element.width_bits, "CHANNELS": channels, "LANES": lanes, "HEIGHT": height, "WIDTH": width,
+            "IN_WIDTH": source.output.width_bits, "CHANNELS": channels, "LANES": lanes,
+            "HEIGHT": height, "WIDTH": width,
             "KERNEL_H": source.kernel[0], "KERNEL_W": source.kernel[1],
             "STRIDE_H": source.stride[0], "STRIDE_W": source.stride[1],
             "PAD_TOP": source.padding[0], "PAD_LEFT": source.padding[1],
@@ -136,14 +127,26 @@ def _weighted(context: Context, node: Weighted) -> Layer:
         }  # fmt: skip
         ports = {**CLOCK, **connect("s_axis", pixels), **connect("m_axis", vector)}
         module.instance("window", "u_window", parameters, ports)
-    else:
-        vector = adapt(context, layer, outer, node, node.mw, "s_axis")
-        if context.folding.buffers(graph, node):
-            bits = node.mw * element.width_bits
-            held = stream_wires(module, "held", bits)
-            ports = {**CLOCK, **connect("s_axis", vector), **connect("m_axis", held)}
-            module.instance("stream_register", "u_held", {"WIDTH": bits, "SPARE": 0}, ports)
-            vector = held
+        return vector
+    vector = adapt(context, layer, outer, node, node.mw, "s_axis")
+    if not context.folding.buffers(graph, node):
+        return vector
+    bits = node.mw * source.output.width_bits
+    held = stream_wires(module, "held", bits)
+    ports = {**CLOCK, **connect("s_axis", vector), **connect("m_axis", held)}
+    module.instance("stream_register", "u_held", {"WIDTH": bits, "SPARE": 0}, ports)
+    return held
+
+
+def weighted(context: Context, node: Weighted) -> Layer:
+    """A matvec or a depthwise with its window, its weights and its biases."""
+    fold, element = context.folding.folds[node.name], context.graph.sources(node)[0]
+    layer = start(
+        context,
+        node,
+        f"{node.name}: {node.mh} x {node.mw} weights of {node.weight_bits} bits, PE {fold.pe}, SIMD {fold.simd}.",
+    )
+    module, vector = layer.module, vector_stream(context, layer, node)
 
     if fold.arithmetic is Arithmetic.ADDERS:
         add_pipeline(module, node, element, vector)
@@ -198,11 +201,11 @@ def _weighted(context: Context, node: Weighted) -> Layer:
     return layer
 
 
-def _elementwise(context: Context, node: Node, purpose: str) -> tuple[Layer, Fold, dict[str, object], dict[str, str]]:
+def elementwise(context: Context, node: Node, purpose: str) -> tuple[Layer, Fold, dict[str, object], dict[str, str]]:
     """The start that units with one input stream and `lanes` elements per beat share."""
     source = context.driver(node.inputs[0])
     fold = context.folding.folds[node.name]
-    layer = _start(context, node, purpose)
+    layer = start(context, node, purpose)
     stream = adapt(context, layer, source, node, fold.lanes, "s_axis")
     parameters = {
         "CHANNELS": node.output.channels, "LANES": fold.lanes,
@@ -211,8 +214,8 @@ def _elementwise(context: Context, node: Node, purpose: str) -> tuple[Layer, Fol
     return layer, fold, parameters, {**CLOCK, **connect("s_axis", stream), **connect("m_axis", stream_of("m_axis"))}
 
 
-def _threshold(context: Context, node: Threshold) -> Layer:
-    layer, fold, parameters, ports = _elementwise(
+def threshold(context: Context, node: Threshold) -> Layer:
+    layer, fold, parameters, ports = elementwise(
         context, node, f"{node.name}: {node.thresholds.shape[1]} thresholds a channel."
     )
     file = f"{node.name}_thresholds.hex"
@@ -228,8 +231,8 @@ def _threshold(context: Context, node: Threshold) -> Layer:
     return layer
 
 
-def _requantize(context: Context, node: Requantize) -> Layer:
-    layer, fold, parameters, ports = _elementwise(
+def requantize(context: Context, node: Requantize) -> Layer:
+    layer, fold, parameters, ports = elementwise(
         context, node, f"{node.name}: (x * M + B) >> {node.shift}, saturated."
     )
     file = f"{node.name}_scale.hex"
@@ -245,8 +248,8 @@ def _requantize(context: Context, node: Requantize) -> Layer:
     return layer
 
 
-def _pool(context: Context, node: MaxPool | SumPool) -> Layer:
-    layer, _, parameters, ports = _elementwise(
+def pool(context: Context, node: MaxPool | SumPool) -> Layer:
+    layer, _, parameters, ports = elementwise(
         context, node, f"{node.name}: {node.kernel[0]} x {node.kernel[1]} windows."
     )
     height, width, _ = context.graph.sources(node)[0].shape
@@ -258,17 +261,17 @@ def _pool(context: Context, node: MaxPool | SumPool) -> Layer:
     return layer
 
 
-def _argmax(context: Context, node: Argmax) -> Layer:
-    layer, _, parameters, ports = _elementwise(context, node, f"{node.name}: the first position of the largest.")
+def argmax(context: Context, node: Argmax) -> Layer:
+    layer, _, parameters, ports = elementwise(context, node, f"{node.name}: the first position of the largest.")
     parameters |= {"CHANNELS": context.graph.sources(node)[0].channels, "OUT_WIDTH": node.output.width_bits}
     layer.module.instance("argmax", "u_argmax", parameters, ports)
     return layer
 
 
-def _join(context: Context, node: Add | Concat) -> Layer:
+def join(context: Context, node: Add | Concat) -> Layer:
     fold = context.folding.folds[node.name]
     what = "the sum of two streams" if isinstance(node, Add) else "two streams side by side"
-    layer = _start(context, node, f"{node.name}: {what}; the FIFO holds what waits for the longer branch.")
+    layer = start(context, node, f"{node.name}: {what}; the FIFO holds what waits for the longer branch.")
     parameters: dict[str, object] = {"LANES": fold.lanes}
     if isinstance(node, Concat):
         a, b = context.graph.sources(node)
@@ -284,22 +287,10 @@ def _join(context: Context, node: Add | Concat) -> Layer:
     return layer
 
 
-def _fork(context: Context, node: Fork) -> Layer:
+def fork(context: Context, node: Fork) -> Layer:
     copies = len(context.graph.readers(node.name))
-    layer = _start(context, node, f"{node.name}: one stream to {copies} readers.", copies)
+    layer = start(context, node, f"{node.name}: one stream to {copies} readers.", copies)
     bits = context.stream_bits(node)
     ports = {**CLOCK, **connect("s_axis", stream_of("s_axis")), **connect("m_axis", stream_of("m_axis"))}
     layer.module.instance("stream_fork", "u_fork", {"WIDTH": bits, "OUTPUTS": copies}, ports)
     return layer
-
-
-BUILDERS: dict[type[Node], Callable[[Context, Node], Layer]] = {
-    Matvec: _weighted, Depthwise: _weighted, Threshold: _threshold, Requantize: _requantize,
-    MaxPool: _pool, SumPool: _pool,
-    Add: _join, Concat: _join, Argmax: _argmax, Fork: _fork,
-}  # fmt: skip
-
-
-def build_layers(context: Context) -> list[Layer]:
-    """A module for each node that has one, in graph order."""
-    return [BUILDERS[type(node)](context, node) for node in context.graph.nodes if type(node) in BUILDERS]

@@ -72,6 +72,23 @@ def pack_weights(weights: np.ndarray, pe: int, simd: int, width_bits: int, odd: 
     return text((word(bits, 1) for bits in planes.reshape(-1, pe * width_bits * simd).tolist()), pe * width_bits * simd)
 
 
+def pack_planes(weights: np.ndarray, pe: int, simd: int, width_bits: int) -> str:
+    """The weight memory of a `serial_matvec`: a word is a plane of PE x SIMD weights, the top plane first.
+
+    Bit r * SIMD + i of word (nf * width_bits + p) * (MW / SIMD) + sf is bit width_bits - 1 - p of weight
+    [nf * PE + r, sf * SIMD + i].
+
+    Args:
+        weights: int64 (MH, MW).
+        pe, simd: rows and columns of a word; they divide MH and MW.
+        width_bits: bits of a weight.
+    """
+    rows, columns = weights.shape
+    codes = weight_codes(weights, width_bits, odd=False).reshape(rows // pe, pe, columns // simd, simd)
+    planes = codes.transpose(0, 2, 1, 3)[:, None] >> np.arange(width_bits)[::-1, None, None, None] & 1
+    return text((word(bits, 1) for bits in planes.reshape(-1, pe * simd).tolist()), pe * simd)
+
+
 def pack_bias(bias: np.ndarray, pe: int, width_bits: int) -> str:
     """The bias memory of a `matvec` or `depthwise`: word nf holds bias [nf * PE + p] in field p.
 
@@ -123,13 +140,39 @@ def pack_requantize(multiplier: np.ndarray, bias: np.ndarray, lanes: int, mult_w
         lanes: channels of a word.
         mult_width, bias_width: bits of M and of B, both in two's complement.
     """
+    return text(_affine_words(multiplier, bias, lanes, mult_width, bias_width), lanes * (mult_width + bias_width))
+
+
+def pack_requantize_table(
+    multiplier: np.ndarray, bias: np.ndarray, maximum: np.ndarray, lanes: int, mult_width: int, bias_width: int,
+    out_width: int,
+) -> str:  # fmt: skip
+    """The constants of a `requantize_table`: the words of table 0 as of a `requantize`, its maximum on top; table 1.
+
+    Args:
+        multiplier, bias: int64 (T, C).
+        maximum: int64 (T,).
+        lanes: channels of a word.
+        mult_width, bias_width: bits of M and of B, both in two's complement.
+        out_width: bits of a maximum.
+    """
+    width = lanes * (mult_width + bias_width)
+    words = [
+        entry | word([limit], out_width) << width
+        for m, b, limit in zip(multiplier, bias, maximum.tolist(), strict=True)
+        for entry in _affine_words(m, b, lanes, mult_width, bias_width)
+    ]
+    return text(words, width + out_width)
+
+
+def _affine_words(multiplier: np.ndarray, bias: np.ndarray, lanes: int, mult_width: int, bias_width: int) -> list[int]:
+    """A word for every `lanes` channels, see `pack_requantize`."""
     _require_signed("multiplier", multiplier, mult_width)
     _require_signed("bias", bias, bias_width)
-    width = mult_width + bias_width
     entries = [
         word([m], mult_width) | word([b], bias_width) << mult_width for m, b in zip(multiplier.tolist(), bias.tolist())
     ]
-    return text((word(entries[i : i + lanes], width) for i in range(0, len(entries), lanes)), lanes * width)
+    return [word(entries[i : i + lanes], mult_width + bias_width) for i in range(0, len(entries), lanes)]
 
 
 def _require_signed(name: str, values: np.ndarray, width_bits: int) -> None:

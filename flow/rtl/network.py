@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from flow.ir import Fork
+from collections.abc import Iterator
+
+from flow.ir import Fork, RequantizeTable, SerialMatvec
 from flow.rtl.emit import Module, Port, connect, stream_of, stream_ports, stream_wires
 from flow.rtl.layers import CLOCK, Context, Layer, input_prefixes
+from flow.rtl.runtime import CONFIGURATION, configuration_ports
 
+#: nodes whose units take a configuration with each frame
+RUNTIME = (SerialMatvec, RequantizeTable)
 #: bits of a byte lane of the AXI4-Stream ports
 BYTE = 8
 
@@ -39,8 +44,10 @@ def build_network(context: Context, layers: list[Layer]) -> Module:
     ports = [Port("input", "clk"), Port("input", "rst")]
     ports += stream_ports("input", "s_axis", context.stream_bits(graph.input))
     ports += stream_ports("output", "m_axis", context.stream_bits(graph.output))
+    if graph.runtime:
+        ports[2:2] = configuration_ports(graph.runtime)
     module = Module(f"{graph.name}_network", f"{graph.name}: all layers, one stream for each edge.", ports)
-    streams = _Streams(context)
+    streams, configurations = _Streams(context), _configurations(context, module)
 
     bits = context.stream_bits(graph.input)
     stream_wires(module, graph.input.name, bits)
@@ -56,9 +63,35 @@ def build_network(context: Context, layers: list[Layer]) -> Module:
         for name, prefix in zip(node.inputs, input_prefixes(node), strict=True):
             wires |= connect(prefix, streams.read(name))
         wires |= connect("m_axis", stream_of(node.name))
+        if isinstance(node, RUNTIME):
+            wires |= connect(CONFIGURATION, next(configurations))
         module.instance(layer.module.name, f"u_{node.name}", {}, wires)
     _pass(module, streams.read(graph.output.inputs[0]), stream_of("m_axis"))
     return module
+
+
+def _configurations(context: Context, module: Module) -> Iterator[dict[str, str]]:
+    """A copy of the stream of configurations for each unit that has a choice, in graph order."""
+    graph, name = context.graph, "configurations"
+    units = sum(isinstance(node, RUNTIME) for node in graph.nodes)
+    if not units:
+        return iter(())
+    bits = graph.runtime.word_bits
+    module.wire(f"{name}_tdata", units * bits)
+    module.wire(f"{name}_tvalid", units)
+    module.wire(f"{name}_tready", units)
+    ports = {**CLOCK, **connect("s_axis", stream_of(CONFIGURATION)), **connect("m_axis", stream_of(name))}
+    module.instance("stream_fork", "u_configurations", {"WIDTH": bits, "OUTPUTS": units}, ports)
+    return iter(
+        [
+            {
+                "tdata": f"{name}_tdata[{i * bits}+:{bits}]",
+                "tvalid": f"{name}_tvalid[{i}]",
+                "tready": f"{name}_tready[{i}]",
+            }
+            for i in range(units)
+        ]
+    )
 
 
 def _pass(module: Module, source: dict[str, str], sink: dict[str, str]) -> None:
@@ -74,6 +107,8 @@ def build_top(context: Context) -> Module:
     in_lanes, out_lanes = folding.output_lanes(graph, graph.input), folding.input_lanes(graph, graph.output)
     in_bits, out_bits = in_lanes * source.width_bits, out_lanes * sink.width_bits
     ports = [Port("input", "ap_clk"), Port("input", "ap_rst_n")]
+    if graph.runtime:
+        ports.append(Port("input", "configuration", graph.runtime.word_bits))
     ports += [
         *stream_ports("input", "s_axis", in_lanes * padded_bits(source.width_bits)),
         Port("input", "s_axis_tlast"),
@@ -89,6 +124,13 @@ def build_top(context: Context) -> Module:
         f"Out: {sink.elements} elements of {sink.width_bits} bits a frame, {out_lanes} a beat, TLAST on the last;\n"
         f"     value = integer * 2^-{sink.fraction_bits}."
     )
+    if graph.runtime:
+        widths, bits = ", ".join(map(str, graph.runtime.widths)), graph.runtime.field_bits
+        purpose += (
+            f"\nconfiguration: the index of each runtime layer's width among {widths} bits, {bits} bits each, the first"
+            "\nlayer in the low bits. It is looked at when a frame's first beat is taken, and holds for that frame:\n"
+            f"{', '.join(graph.runtime.layers)}."
+        )
     module = Module(f"{graph.name}_top", purpose, ports)
     module.wire("rst")
     module.assign("rst", "!ap_rst_n")
@@ -96,8 +138,11 @@ def build_top(context: Context) -> Module:
     results, network_out = stream_wires(module, "results", out_bits), stream_wires(module, "codes", out_bits)
     clock = {"clk": "ap_clk", "rst": "rst"}
     in_parameters = {"LANES": in_lanes, "WIDTH": source.width_bits, "BEATS_PER_FRAME": source.elements // in_lanes}
+    admitted, configured = stream_of("s_axis"), {}
+    if graph.runtime:
+        admitted, configured = _admit(context, module, in_parameters["BEATS_PER_FRAME"])
     module.instance("axis_input", "u_input", in_parameters, {
-        **clock, **connect("s_axis", stream_of("s_axis")), "s_axis_tlast": "s_axis_tlast",
+        **clock, **connect("s_axis", admitted), "s_axis_tlast": "s_axis_tlast",
         **connect("m_axis", pixels), "frame_error": "frame_error",
     })  # fmt: skip
     register = {"WIDTH": in_bits}
@@ -111,7 +156,7 @@ def build_top(context: Context) -> Module:
         f"{graph.name}_network",
         "u_network",
         {},
-        {**clock, **connect("s_axis", network_in), **connect("m_axis", network_out)},
+        {**clock, **configured, **connect("s_axis", network_in), **connect("m_axis", network_out)},
     )
     register = {"WIDTH": out_bits}
     module.instance(
@@ -130,3 +175,18 @@ def build_top(context: Context) -> Module:
         **clock, **connect("s_axis", results), **connect("m_axis", stream_of("m_axis")), "m_axis_tlast": "m_axis_tlast",
     })  # fmt: skip
     return module
+
+
+def _admit(context: Context, module: Module, beats: int) -> tuple[dict[str, str], dict[str, str]]:
+    """What lets frames in, each with its configuration: the stream behind it, and the network's ports for these."""
+    runtime = context.graph.runtime
+    admitted = stream_of("s_axis") | {role: module.wire(f"admitted_{role}") for role in ("tvalid", "tready")}
+    taken = stream_wires(module, "taken", runtime.word_bits)
+    parameters = {"FIELDS": len(runtime.layers), "COUNT": len(runtime.widths), "BEATS_PER_FRAME": beats}
+    module.instance("frame_configuration", "u_configuration", parameters, {
+        "clk": "ap_clk", "rst": "rst", "configuration": "configuration",
+        "s_axis_tvalid": "s_axis_tvalid", "s_axis_tready": "s_axis_tready",
+        "m_axis_tvalid": admitted["tvalid"], "m_axis_tready": admitted["tready"],
+        **connect("m_configuration", taken),
+    })  # fmt: skip
+    return admitted, connect(CONFIGURATION, taken)

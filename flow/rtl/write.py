@@ -11,7 +11,8 @@ from flow.files import read_json, write_json, write_whole
 from flow.folding.fold import Folding
 from flow.folding.schedule import fifo_depths
 from flow.ir import Graph
-from flow.rtl.layers import Context, build_layers
+from flow.rtl.builders import build_layers
+from flow.rtl.layers import Context
 from flow.rtl.network import build_network, build_top
 
 _INSTANCE = re.compile(r"^\s*([a-z]\w*)\s+#\(", re.MULTILINE)

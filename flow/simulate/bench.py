@@ -19,7 +19,7 @@ from flow.errors import CheckFailed
 from flow.files import write_whole
 from flow.folding import Folding
 from flow.folding.schedule import latency_cycles
-from flow.ir import Graph
+from flow.ir import Configuration, Graph
 from flow.rtl import Design
 from flow.simulate.beats import to_bus
 from flow.simulate.verilate import COMMON, NO_INLINE, verilate
@@ -56,6 +56,7 @@ def run_bench(
     folder: Path,
     seed: int = 0,
     waves: bool = False,
+    configuration: Configuration | None = None,
 ) -> Bench:
     """Runs testbench/test_network.py on `<name>_top`.
 
@@ -63,6 +64,7 @@ def run_bench(
         images, expected: integers (B, *shape); golden's outputs for the images.
         cache: where built simulators are kept.
         folder: receives bench.log, results.xml and, with `waves`, waves.fst.
+        configuration: for a graph with runtime layers, the widths of all frames.
 
     Raises:
         CheckFailed: a test failed, none ran, or the design does not build.
@@ -75,6 +77,9 @@ def run_bench(
     results = to_bus(expected, sink, folding.input_lanes(graph, graph.output)).reshape(len(images), -1)
     patience = STALL_FACTOR * (folding.interval(graph) + sum(latency_cycles(n, folding) for n in graph.nodes)) + 20_000
     variables = {"PATIENCE": str(patience)}
+    fields = graph.fields(configuration, 1)
+    if fields is not None:
+        variables["CONFIGURATION"] = str(graph.runtime.words(fields)[0])
     tests = run_tests(program, top, MODULE, frames, results, design.folder, folder, seed, variables, waves)
     return Bench(tests, time.monotonic() - start, _keep_waves(design, folder) if waves else None)
 

@@ -18,7 +18,7 @@ from flow import golden
 from flow.errors import CheckFailed
 from flow.folding import Folding
 from flow.folding.schedule import latency_cycles
-from flow.ir import Flatten, Fork, Graph, Input, Output, Window
+from flow.ir import Configuration, Flatten, Fork, Graph, Input, Output, Window
 from flow.rtl import Design
 from flow.simulate.beats import from_bus, from_stream, to_bus
 from flow.simulate.compare import Difference, compare
@@ -34,12 +34,14 @@ class Simulated:
         outputs: int64 (B, *output shape).
         first_frame_cycles: from the first beat in to the last beat out of the first frame.
         interval_cycles: between the last beats of consecutive frames, the longest in the run.
+        cycles: from the first beat in to the last beat out of all frames, of the process that took longest.
         seconds: wall-clock time of the simulation without the build.
     """
 
     outputs: np.ndarray
     first_frame_cycles: int
     interval_cycles: int
+    cycles: int
     seconds: float
 
 
@@ -53,20 +55,28 @@ class Simulator:
     def __init__(self, graph: Graph, folding: Folding, design: Design, cache: Path, workers: int = 2) -> None:
         self._graph, self._folding, self._design, self._cache = graph, folding, design, cache
         self._workers = workers
-        self._program = build(design, cache)
+        self._program = build(design, cache, runtime=graph.runtime is not None)
 
-    def run(self, images: np.ndarray, progress: Callable[[int], None] = lambda done: None) -> Simulated:
+    def run(
+        self,
+        images: np.ndarray,
+        progress: Callable[[int], None] = lambda done: None,
+        configuration: Configuration | None = None,
+    ) -> Simulated:
         """Streams frames back to back.
 
         Args:
             images: integers (B, *input shape).
             progress: hears how many images are done.
+            configuration: for a graph with runtime layers, see `RuntimeWidths.fields`.
 
         Raises:
             CheckFailed: the hardware got stuck, or broke the protocol.
         """
         start = time.monotonic()
         parts = [part for part in np.array_split(images, self._workers) if len(part)]
+        widths = self._graph.widths(configuration, len(images))
+        shares = [None] * len(parts) if widths is None else np.array_split(widths, self._workers)
         done = [0] * len(parts)
         lock = threading.Lock()
         results: list[tuple[np.ndarray, list[tuple[int, int]]] | Exception] = [RuntimeError()] * len(parts)
@@ -78,7 +88,7 @@ class Simulator:
                     progress(sum(done))
 
             try:
-                results[index] = self._stream(self._program, parts[index], None, count)
+                results[index] = self._stream(self._program, parts[index], shares[index], None, count)
             except Exception as error:  # carried to the caller's thread
                 results[index] = error
 
@@ -94,21 +104,25 @@ class Simulator:
         frames = [result[1] for result in results]
         gaps = [b[1] - a[1] for part in frames for a, b in itertools.pairwise(part)]
         first = frames[0][0]
-        return Simulated(outputs, first[1] - first[0] + 1, max(gaps, default=0), time.monotonic() - start)
+        cycles = max(part[-1][1] - part[0][0] + 1 for part in frames)
+        return Simulated(
+            outputs, first[1] - first[0] + 1, max(gaps, default=0), cycles, time.monotonic() - start
+        )
 
-    def explain(self, images: np.ndarray) -> Difference:
+    def explain(self, images: np.ndarray, configuration: Configuration | None = None) -> Difference:
         """Runs a few images with every stream recorded and compares layer by layer with golden.
 
         Returns:
             the difference of the first layer, in graph order, that differs at all; a count of 0 if none does.
         """
         names = [n.name for n in self._graph.nodes if not isinstance(n, (Input, Output, Window, Flatten, Fork))]
-        program = build(self._design, self._cache, traced=tuple((name, self._bits(name)) for name in names))
-        expected = golden.layers(self._graph, images)
+        traced = tuple((name, self._bits(name)) for name in names)
+        program = build(self._design, self._cache, traced, self._graph.runtime is not None)
+        expected = golden.layers(self._graph, images, configuration)
         with tempfile.TemporaryDirectory() as folder:
             # what moved until it got stuck is compared all the same
             with contextlib.suppress(CheckFailed):
-                self._stream(program, images, Path(folder), lambda frames: None)
+                self._stream(program, images, configuration, Path(folder), lambda frames: None)
             for name in names:
                 node, want = self._graph.by_name[name], expected[name]
                 lanes = self._folding.output_lanes(self._graph, node)
@@ -124,7 +138,12 @@ class Simulator:
         return self._folding.output_lanes(self._graph, node) * node.output.width_bits
 
     def _stream(
-        self, program: Path, images: np.ndarray, trace: Path | None, progress: Callable[[int], None]
+        self,
+        program: Path,
+        images: np.ndarray,
+        configuration: Configuration | None,
+        trace: Path | None,
+        progress: Callable[[int], None],
     ) -> tuple[np.ndarray, list[tuple[int, int]]]:
         """One process: outputs, and the first and last cycle of each frame."""
         graph, folding = self._graph, self._folding
@@ -139,6 +158,11 @@ class Simulator:
             given.write_bytes(beats.tobytes())
             sizes = (len(images), source.elements // in_lanes, beats.shape[1], out_beats, out_bytes, patience)
             command = [program, given, taken, trace or "-", *sizes]
+            if graph.runtime:
+                words, size = Path(folder) / "words.bin", (graph.runtime.word_bits + 7) // 8
+                fields = graph.fields(configuration, len(images))
+                words.write_bytes(b"".join(word.to_bytes(size, "little") for word in graph.runtime.words(fields)))
+                command += [words, size]
             process = subprocess.Popen(
                 [str(word) for word in command],
                 cwd=self._design.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

@@ -16,11 +16,12 @@ FLAGS = ("--x-assign", "fast", "--x-initial", "fast", "--noassert", "--no-timing
 CFLAGS = "-O3 -march=native"
 
 
-def build(design: Design, cache: Path, traced: tuple[tuple[str, int], ...] = ()) -> Path:
+def build(design: Design, cache: Path, traced: tuple[tuple[str, int], ...] = (), runtime: bool = False) -> Path:
     """The program that simulates `<name>_top`, built or found in `cache`.
 
     Args:
         traced: (stream, bits) of each stream that the program can record; none makes it fastest.
+        runtime: whether the top takes a configuration with each frame.
 
     Raises:
         CheckFailed: Verilator or the compiler refuses the design.
@@ -32,8 +33,9 @@ def build(design: Design, cache: Path, traced: tuple[tuple[str, int], ...] = ())
         for name, _ in traced
         for role in ("tdata", "tvalid", "tready")
     )
+    flags = f"{CFLAGS} -DCONFIGURATION" if runtime else CFLAGS
     key = digest(
-        [*content([*design.sources, harness]), streams, NO_INLINE, *COMMON, *FLAGS, CFLAGS, verilator.version()]
+        [*content([*design.sources, harness]), streams, NO_INLINE, *COMMON, *FLAGS, flags, verilator.version()]
     )
     folder = cache / "verilated" / key[:24]
     arguments = [
@@ -41,7 +43,7 @@ def build(design: Design, cache: Path, traced: tuple[tuple[str, int], ...] = ())
         f"{design.name}_top",
         *FLAGS,
         "-CFLAGS",
-        f"{CFLAGS} -I{folder}",
+        f"{flags} -I{folder}",
         *design.sources,
         harness,
     ]

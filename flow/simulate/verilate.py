@@ -13,7 +13,7 @@ from flow.files import locked, write_whole
 from flow.tools import process, verilator
 
 #: modules that keep a function of their own instead of being copied into every place: a third of the code to compile
-SHARED_MODULES = ("dot_product", "matvec")
+SHARED_MODULES = ("dot_product", "plane_sum", "matvec", "serial_matvec")
 NO_INLINE = "".join(f'no_inline -module "{name}"\n' for name in SHARED_MODULES)
 #: the components' legality checks are errors, style is linted elsewhere
 COMMON = (

@@ -1,0 +1,230 @@
+// serial_matvec: a matrix times a vector, a bit plane of the weights at a time, as many planes as the frame wants.
+//
+// Formula:  out[n] = sum over i < MW of in[i] * (weight[n, i] >>> (WEIGHT_WIDTH - b)), n < MH, exact in ACC_WIDTH
+//           bits, signed; b is the frame's width, and the shift rounds down: the top b bits of the weight.
+// Beats:    in: the whole vector, element 0 in the low bits; the sender holds it until its last use. A frame is
+//           VECTORS of them.
+//           configuration: one beat a frame, the index of its width in WIDTHS. It may come before the frame or after
+//           its first vector, which then waits; it is taken with the frame's last product.
+//           out: beat nf carries the accumulators n = nf*PE + pe, pe in the low bits first.
+// Weights:  come from a memory outside. With SF = MW/SIMD, word (nf*WEIGHT_WIDTH + p)*SF + sf has bit
+//           WEIGHT_WIDTH-1-p, the top bit first, of weight[nf*PE + pe, sf*SIMD + i] at index pe*SIMD + i. The memory
+//           answers weight_addr one cycle later, when memory_enable is high, and else holds; see rom.
+// Rate:     b*(MW/SIMD)*(MH/PE) cycles a vector, no bubble between vectors, nor between frames of different widths.
+// Latency:  b*MW/SIMD + 3 cycles from a vector's arrival to its first beat; 1 more with more than 6 lanes, 1 more
+//           with more than 30.
+// Reset:    drops what is under way; the next vector is the first of a frame.
+//
+// Horner's rule: with each plane the sum so far is doubled before the plane is added, and the top plane, which counts
+// negative, changes its sign when the second one comes. What is kept is the one's complement of the sum: a plane's
+// sum comes as a complement and goes to the carry chain as it is; doubling and sign are a function of four signals
+// in front of it.
+module serial_matvec #(
+    parameter int unsigned MW           = 144,    // matrix width: elements of the vector
+    parameter int unsigned MH           = 16,     // matrix height: outputs
+    parameter int unsigned PE           = 16,     // outputs at a time; divides MH
+    parameter int unsigned SIMD         = 72,     // elements at a time; divides MW
+    parameter int unsigned IN_WIDTH     = 4,      // bits of an element
+    parameter int unsigned IN_SIGNED    = 0,      // 1: elements are two's complement
+    parameter int unsigned WEIGHT_WIDTH = 4,      // bits of a weight: the widest of WIDTHS
+    parameter int unsigned COUNT        = 3,      // widths to choose from, 2 to 4
+    parameter int unsigned WIDTHS       = 'h432,  // their bits, 2 to 8, ascending, the first in the low digit
+    parameter int unsigned VECTORS      = 64,     // vectors of a frame
+    parameter int unsigned ACC_WIDTH    = 16      // bits of an accumulator: enough for every result
+) (
+    input  logic                                                              clk,
+    input  logic                                                              rst,
+    input  logic [                                           MW*IN_WIDTH-1:0] s_axis_tdata,
+    input  logic                                                              s_axis_tvalid,
+    output logic                                                              s_axis_tready,
+    input  logic [                                         $clog2(COUNT)-1:0] s_configuration_tdata,
+    input  logic                                                              s_configuration_tvalid,
+    output logic                                                              s_configuration_tready,
+    output logic                                                              memory_enable,
+    output logic [$clog2(MW/SIMD*(MH/PE)*WEIGHT_WIDTH)-1:0]                    weight_addr,
+    input  logic [                                               PE*SIMD-1:0] weight_data,
+    output logic [                                          PE*ACC_WIDTH-1:0] m_axis_tdata,
+    output logic                                                              m_axis_tvalid,
+    input  logic                                                              m_axis_tready
+);
+  if (SIMD < 1 || MW % SIMD != 0) begin : gen_check_simd
+    $error("serial_matvec: SIMD (%0d) must divide MW (%0d)", SIMD, MW);
+  end
+  if (PE < 1 || MH % PE != 0) begin : gen_check_pe
+    $error("serial_matvec: PE (%0d) must divide MH (%0d)", PE, MH);
+  end
+  if (SIMD > 150) begin : gen_check_simd_limit
+    $error("serial_matvec: SIMD (%0d) must be at most 150", SIMD);
+  end
+  if (COUNT < 2 || COUNT > 4 || WIDTHS >> 4 * (COUNT - 1) != WEIGHT_WIDTH || WIDTHS % 16 < 2) begin : gen_check_widths
+    $error("serial_matvec: WIDTHS ('h%0h) must have COUNT (%0d) digits, 2 at least, the last WEIGHT_WIDTH (%0d)",
+           WIDTHS, COUNT, WEIGHT_WIDTH);
+  end
+  if (IN_WIDTH < 1 || VECTORS < 1) begin : gen_check_positive
+    $error("serial_matvec: IN_WIDTH (%0d) and VECTORS (%0d) must be at least 1", IN_WIDTH, VECTORS);
+  end
+
+  localparam int unsigned SF = MW / SIMD;
+  localparam int unsigned NF = MH / PE;
+  localparam int unsigned BLOCK = SF * WEIGHT_WIDTH;  // words of PE outputs
+  localparam int unsigned SF_WIDTH = SF > 1 ? $clog2(SF) : 1;
+  localparam int unsigned NF_WIDTH = NF > 1 ? $clog2(NF) : 1;
+  localparam int unsigned PLANE_BITS = $clog2(WEIGHT_WIDTH);
+  localparam int unsigned WORD_WIDTH = $clog2(BLOCK * NF);
+  localparam int unsigned VECTOR_WIDTH = VECTORS > 1 ? $clog2(VECTORS) : 1;
+  localparam int unsigned SLICE = SIMD * IN_WIDTH;  // bits read at a time
+  localparam int unsigned ROOM = 2 ** $clog2(SLICE);  // a power of two, or the index is a product
+  localparam int unsigned PAIRS = (SIMD + 1) / 2;
+  localparam int unsigned STRIDE = 2 ** $clog2(IN_WIDTH + 1);
+  localparam int unsigned SUM_WIDTH = IN_WIDTH + $clog2(SIMD);  // of a plane
+  // Cycles from an address to its plane's sum: select, pair sums, and the stages of plane_sum.
+  localparam int unsigned STAGES = 3 + (SIMD > 6 ? 1 : 0) + (SIMD > 30 ? 1 : 0);
+
+  // Where the reader is: sf counts fast, then planes, nf slow. What is not known before the sum is there travels along.
+  logic                    advance;
+  logic                    take;
+  logic                    deliver;  // the last sum of an output is there
+  logic [             3:0] width;    // of this frame
+  logic [    SF_WIDTH-1:0] sf;
+  logic [  PLANE_BITS-1:0] plane;    // 0 is the top one
+  logic [    NF_WIDTH-1:0] nf;
+  logic [VECTOR_WIDTH-1:0] vector;
+  logic                    last_sf, last_plane, last_output, last_nf, last_vector;
+  logic [  WORD_WIDTH-1:0] word;
+  logic [  WORD_WIDTH-1:0] next_block;
+  logic [      STAGES-1:0] valid_pipe;
+  logic [      STAGES-1:0] last_pipe;
+  logic [      STAGES-1:0] double_pipe;  // the first sum of a plane: what is there counts twice
+  logic [      STAGES-1:0] negate_pipe;  // and is the top plane's
+
+  // Only a result that finds the last one still there has to wait: products go on while a beat is taken.
+  assign advance                = !(m_axis_tvalid && !m_axis_tready && valid_pipe[STAGES-1] && last_pipe[STAGES-1]);
+  assign deliver                = advance && valid_pipe[STAGES-1] && last_pipe[STAGES-1];
+  assign memory_enable          = advance;
+  assign weight_addr            = word;
+  assign width                  = 4'(WIDTHS >> {s_configuration_tdata, 2'b00});
+  assign last_sf                = sf == SF_WIDTH'(SF - 1);
+  assign last_plane             = 4'(plane) == width - 4'd1;
+  assign last_output            = last_sf && last_plane;
+  assign last_nf                = nf == NF_WIDTH'(NF - 1);
+  assign last_vector            = vector == VECTOR_WIDTH'(VECTORS - 1);
+  assign take                   = s_axis_tvalid && s_configuration_tvalid && advance;
+  assign s_axis_tready          = s_configuration_tvalid && advance && last_output && last_nf;
+  assign s_configuration_tready = s_axis_tvalid && advance && last_output && last_nf && last_vector;
+
+  always_ff @(posedge clk) begin
+    if (rst) begin
+      sf         <= '0;
+      plane      <= '0;
+      nf         <= '0;
+      vector     <= '0;
+      word       <= '0;
+      next_block <= WORD_WIDTH'(BLOCK);
+    end else if (take) begin
+      sf   <= last_sf ? '0 : sf + 1'b1;
+      word <= word + 1'b1;
+      if (last_sf) plane <= last_plane ? '0 : plane + 1'b1;
+      if (last_output) begin
+        nf         <= last_nf ? '0 : nf + 1'b1;
+        word       <= last_nf ? '0 : next_block;
+        next_block <= last_nf ? WORD_WIDTH'(BLOCK) : next_block + WORD_WIDTH'(BLOCK);
+        if (last_nf) vector <= last_vector ? '0 : vector + 1'b1;
+      end
+    end
+  end
+
+  always_ff @(posedge clk) begin
+    if (advance) begin
+      last_pipe   <= STAGES'({last_pipe, last_output});
+      double_pipe <= STAGES'({double_pipe, sf == '0 && plane != '0});
+      negate_pipe <= STAGES'({negate_pipe, sf == '0 && plane == PLANE_BITS'(1)});
+    end
+  end
+
+  always_ff @(posedge clk) begin
+    if (rst) valid_pipe <= '0;
+    else if (advance) valid_pipe <= STAGES'({valid_pipe, take});
+  end
+
+  // Stage 1: SIMD elements of the vector, beside the memory's read. Stage 2: their pair sums; the weights are taken
+  // into registers, since block RAM is slow to answer.
+  logic [                   PE*SIMD-1:0] weights;
+  logic [            SIMD*IN_WIDTH-1:0] selected;
+  logic [           4*PAIRS*STRIDE-1:0] choices;  // see plane_sum
+  logic [IN_WIDTH+$clog2(SIMD)+1:0]       total;
+  logic [           2**SF_WIDTH*ROOM-1:0] padded;
+  logic                                   unused;
+
+  for (genvar k = 0; k < 2 ** SF_WIDTH; k++) begin : gen_padded
+    if (k < SF) begin : gen_slice
+      assign padded[k*ROOM+:ROOM] = ROOM'(s_axis_tdata[k*SLICE+:SLICE]);
+    end else begin : gen_nothing
+      assign padded[k*ROOM+:ROOM] = '0;
+    end
+  end
+
+  always_ff @(posedge clk) begin
+    if (advance) begin
+      selected <= padded[{sf, {$clog2(SLICE) {1'b0}}}+:SLICE];
+      weights  <= weight_data;
+    end
+  end
+
+  pair_sums #(
+      .SIMD        (SIMD),
+      .IN_WIDTH    (IN_WIDTH),
+      .IN_SIGNED   (IN_SIGNED),
+      .WEIGHT_WIDTH(1),
+      .WEIGHT_ODD  (0)
+  ) u_pair_sums (
+      .clk    (clk),
+      .enable (advance),
+      .values (selected),
+      .choices(choices),
+      .total  (total)
+  );
+  assign unused = &{1'b0, total};
+
+  for (genvar pe = 0; pe < PE; pe++) begin : gen_pe
+    logic [SUM_WIDTH-1:0] negated;      // ~(sum of this plane's part)
+    logic [ACC_WIDTH-1:0] extended;
+    logic [ACC_WIDTH-1:0] accumulator;  // ~(sum so far)
+    logic [ACC_WIDTH-1:0] base;         // ~what the plane is added to
+    logic [  ACC_WIDTH:0] sum;
+    logic [ACC_WIDTH-1:0] result;
+    plane_sum #(
+        .SIMD     (SIMD),
+        .IN_WIDTH (IN_WIDTH),
+        .IN_SIGNED(IN_SIGNED)
+    ) u_row (
+        .clk    (clk),
+        .enable (advance),
+        .choices(choices),
+        .bits   (weights[pe*SIMD+:SIMD]),
+        .sum    (negated)
+    );
+    if (ACC_WIDTH > SUM_WIDTH) begin : gen_extend
+      assign extended = {{ACC_WIDTH - SUM_WIDTH{IN_SIGNED == 0 || negated[SUM_WIDTH-1]}}, negated};
+    end else begin : gen_same
+      assign extended = negated[ACC_WIDTH-1:0];
+    end
+    // ~(a + s) = ~s - a; a is the sum so far, its double, or that of the top plane negated: ~d + 1
+    assign base = (double_pipe[STAGES-1] ? {accumulator[ACC_WIDTH-2:0], 1'b1} : accumulator) ^
+                    {ACC_WIDTH{negate_pipe[STAGES-1]}};
+    assign sum    = {extended, 1'b0} - {~base, negate_pipe[STAGES-1]};
+    always_ff @(posedge clk) begin
+      if (rst || deliver) accumulator <= '1;
+      else if (advance && valid_pipe[STAGES-1]) accumulator <= sum[ACC_WIDTH:1];
+    end
+    always_ff @(posedge clk) begin
+      if (deliver) result <= sum[ACC_WIDTH:1];
+    end
+    assign m_axis_tdata[pe*ACC_WIDTH+:ACC_WIDTH] = ~result;
+  end
+
+  always_ff @(posedge clk) begin
+    if (rst) m_axis_tvalid <= 1'b0;
+    else if (deliver) m_axis_tvalid <= 1'b1;
+    else if (m_axis_tready) m_axis_tvalid <= 1'b0;
+  end
+endmodule
