@@ -103,7 +103,6 @@ class WidthActivation(keras.layers.Layer):
         return {**super().get_config(), "widths": list(self.widths), "select": self.select}
 
 
-@tf.function(jit_compile=True)
 def _forward(x, step, top):
     return tf.clip_by_value(tf.round(x / step), 0.0, top) * step
 
