@@ -105,9 +105,18 @@ class RuntimePlan:
         """The inverse of `indices`."""
         return {name: self.widths[index] for name, index in zip(self.layers, indices, strict=True)}
 
-    def describe(self, bits: Mapping[str, int] | Sequence[int]) -> str:
-        """A configuration in short: its widths in the order of `layers`, ``"4-3-2-2"``."""
-        return "-".join(str(self.widths[index]) for index in self.indices(bits))
+    @property
+    def field_bits(self) -> int:
+        """Bits of one field of the configuration register."""
+        return max((len(self.widths) - 1).bit_length(), 1)
+
+    def word(self, indices: Sequence[int]) -> int:
+        """A configuration as the registers hold it: a field for each layer, the first in the low bits."""
+        return sum(index << (self.field_bits * number) for number, index in enumerate(indices))
+
+    def average(self, indices: Sequence[int]) -> float:
+        """The mean width of the runtime layers, each counted once."""
+        return sum(self.widths[index] for index in indices) / len(self.layers)
 
 
 def positions_of(

@@ -10,6 +10,7 @@ import pytest
 import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mixers import PLAN, TINY, WIDTHS, random_network
 from typer.testing import CliRunner
 
 from flow.cli.train import train
@@ -40,31 +41,11 @@ from flow.training.progress import Silent
 from flow.training.run import train_float
 from flow.training.selected import SelectedAdam
 from keras_models import MODELS
-from keras_models.runtime import RuntimePlan, plan_runtime
+from keras_models.runtime import plan_runtime
 
-TINY, RESNET8 = MODELS["tiny"], MODELS["resnet8"]
-WIDTHS = (2, 3, 4)
-PLAN = plan_runtime(TINY, WIDTHS)
+RESNET8 = MODELS["resnet8"]
 SHORT = MixerConfig(epochs=3, stages=(1, 1, 1), batch=64, optimizer="adam", learning_rate=1e-3, shift=0, flip=False,
                     distill=0.5, temperature=2.0)  # fmt: skip
-
-
-def random_network(seed: int = 0, rounding: bool = False, plan: RuntimePlan = PLAN) -> RuntimeModel:
-    """Random weights, steps and batch-norm sets, all different; a third of the slopes negative."""
-    rng = np.random.default_rng(seed)
-    model = MODELS[plan.spec.name].build_runtime(plan.widths, rounding=rounding)
-    for layer in model.layers:
-        if hasattr(layer, "kernel"):
-            layer.kernel.assign(rng.normal(0, 0.5, layer.kernel.shape))
-        if isinstance(layer, WidthActivation):
-            layer.steps.assign([rng.uniform(1.0, 1.6) / 2**bits for bits in plan.widths])
-        if isinstance(layer, TransitionalBatchNormalization):
-            shape = layer.gamma.shape
-            layer.gamma.assign(rng.uniform(0.5, 1.5, shape) * rng.choice([-1, 1], shape, p=[1 / 3, 2 / 3]))
-            layer.beta.assign(rng.normal(0.4, 0.3, shape))
-            layer.moving_mean.assign(rng.normal(0, 0.5, shape))
-            layer.moving_variance.assign(rng.uniform(0.3, 3, shape))
-    return model
 
 
 def images(count: int, seed: int = 3) -> np.ndarray:
