@@ -108,7 +108,7 @@ class RuntimePlan:
     @property
     def field_bits(self) -> int:
         """Bits of one field of the configuration register."""
-        return max((len(self.widths) - 1).bit_length(), 1)
+        return field_bits(len(self.widths))
 
     def word(self, indices: Sequence[int]) -> int:
         """A configuration as the registers hold it: a field for each layer, the first in the low bits."""
@@ -117,6 +117,11 @@ class RuntimePlan:
     def average(self, indices: Sequence[int]) -> float:
         """The mean width of the runtime layers, each counted once."""
         return sum(self.widths[index] for index in indices) / len(self.layers)
+
+
+def field_bits(widths: int) -> int:
+    """Bits of a field that says which of some widths a layer has."""
+    return max((widths - 1).bit_length(), 1)
 
 
 def positions_of(

@@ -27,6 +27,7 @@ def pick(
     from flow.mixer.curve import read_curve
     from flow.mixer.pick import pick as choose
     from flow.tasks import metric_text
+    from keras_models.runtime import field_bits
 
     measured = read_curve(curve)
     found = choose(measured, avg_bits, budget_cycles)
@@ -35,8 +36,5 @@ def pick(
     cycles = "" if found.cycles is None else f", {found.cycles:,} cycles between frames"
     score = metric_text(measured.metric, found.score)
     typer.echo(f"# {measured.metric} {score}, {found.average_bits:.3f} bits on average{cycles}")
-    typer.echo(f"# configuration register: {found.word:#0{2 + -(-_register_bits(measured) // 4)}x}")
-
-
-def _register_bits(measured) -> int:
-    return max((len(measured.widths) - 1).bit_length(), 1) * len(measured.layers)
+    digits = -(-field_bits(len(measured.widths)) * len(measured.layers) // 4)
+    typer.echo(f"# configuration register: {found.word:#0{2 + digits}x}")

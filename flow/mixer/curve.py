@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from flow.errors import FlowError
 from flow.files import write_json
@@ -136,14 +137,13 @@ def read_curve(path: Path) -> Curve:
     """
     path = path / JSON if path.is_dir() else path
     try:
-        import json
-
         plain = json.loads(path.read_text())
-        plain.pop("summary", None)
+        if isinstance(plain, dict):
+            plain.pop("summary", None)
         return Curve.model_validate(plain)
     except FileNotFoundError:
         raise FlowError(f"{path}: there is no such file; `flow mixer` measures one") from None
-    except (OSError, ValueError, AttributeError, ValidationError) as error:
+    except (OSError, ValueError) as error:  # pydantic's and JSON's errors are ValueErrors
         raise FlowError(f"{path}: no measured configurations ({str(error).splitlines()[0]})") from error
 
 

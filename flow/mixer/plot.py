@@ -40,7 +40,8 @@ def curve_plot(curve: Curve) -> str:
     unit = f"{curve.metric} on {curve.test_images:,} test samples"
     axes.set_ylabel(f"{unit}, %" if factor == 100 else unit)
     axes.grid(axis="y", linewidth=0.4)
-    axes.legend(frameon=False, fontsize=8)
+    if curve.samples or curve.points:
+        axes.legend(frameon=False, fontsize=8)
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None})
     return out.getvalue()
