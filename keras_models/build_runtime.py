@@ -24,16 +24,16 @@ def top_bits(plan: RuntimePlan) -> BitsSpec:
     return BitsSpec.uniform(plan.spec, plan.top)
 
 
-def build_runtime(plan: RuntimePlan, ranges: Ranges | None = None, rounding: bool = False) -> RuntimeModel:
+def build_runtime(plan: RuntimePlan, ranges: Ranges | None = None, nesting: str = "floor") -> RuntimeModel:
     """The network of a plan, all layers at the top width.
 
     Args:
         plan: the topology.
         ranges: the step of every weight and of the activations of fixed width; those of `Ranges.default` if not given.
             The steps of the others are weights of their layers.
-        rounding: of weights to lower widths, else floor.
+        nesting: how lower widths follow from the stored weights, see `flow.quantizers.nested`.
     """
-    make = _RuntimeLayers(plan, ranges or Ranges.default(plan.spec, top_bits(plan)), rounding)
+    make = _RuntimeLayers(plan, ranges or Ranges.default(plan.spec, top_bits(plan)), nesting)
     tensors, spec = {}, plan.spec
     for node in spec.nodes:
         if node.kind == "input":
@@ -49,8 +49,8 @@ def build_runtime(plan: RuntimePlan, ranges: Ranges | None = None, rounding: boo
 class _RuntimeLayers:
     """Makes the layers, and says which of them read the selection."""
 
-    def __init__(self, plan: RuntimePlan, ranges: Ranges, rounding: bool) -> None:
-        self._plan, self._ranges, self._rounding = plan, ranges, rounding
+    def __init__(self, plan: RuntimePlan, ranges: Ranges, nesting: str) -> None:
+        self._plan, self._ranges, self._nesting = plan, ranges, nesting
         self._bits = top_bits(plan)
         self._producer = {w.batchnorm: w.name for w in plan.spec.weight_layers() if w.batchnorm is not None}
 
@@ -78,7 +78,7 @@ class _RuntimeLayers:
             "widths": self._plan.widths if runtime else (self._bits.weights[layer.name],),
             "exponent": self._ranges.weights[layer.name],
             "select": self._position(layer.name) if runtime else None,
-            "rounding": self._rounding and runtime,
+            "nesting": self._nesting if runtime else "floor",
             "bias_exponent": self._ranges.biases[layer.name] if layer.batchnorm is None else None,
         }
         if layer.kind == "dense":

@@ -168,15 +168,15 @@ class ModelSpec:
 
         return build_quantized(self, bits, ranges, quantizer)
 
-    def build_runtime(self, widths: Sequence[int], ranges: Ranges | None = None, rounding: bool = False):
+    def build_runtime(self, widths: Sequence[int], ranges: Ranges | None = None, nesting: str = "floor"):
         """The network whose layers change width while it runs: a `flow.quantizers.runtime.RuntimeModel`.
 
         Args:
             widths: two or more of 2 to 8 bits.
             ranges: the power-of-two steps of the layers of `keras_models.runtime.plan_runtime`; defaults if not given.
-            rounding: of weights to lower widths, else floor.
+            nesting: how lower widths follow from the stored weights: floor, centre or round.
         """
         from keras_models.build_runtime import build_runtime
         from keras_models.runtime import plan_runtime
 
-        return build_runtime(plan_runtime(self, widths), ranges, rounding)
+        return build_runtime(plan_runtime(self, widths), ranges, nesting)

@@ -13,10 +13,10 @@ WIDTHS = (2, 3, 4)
 PLAN = plan_runtime(TINY, WIDTHS)
 
 
-def random_network(seed: int = 0, rounding: bool = False, plan: RuntimePlan = PLAN) -> RuntimeModel:
+def random_network(seed: int = 0, nesting: str = "floor", plan: RuntimePlan = PLAN) -> RuntimeModel:
     """Random weights, steps and batch-norm sets, all different; a third of the slopes negative."""
     rng = np.random.default_rng(seed)
-    model = MODELS[plan.spec.name].build_runtime(plan.widths, rounding=rounding)
+    model = MODELS[plan.spec.name].build_runtime(plan.widths, nesting=nesting)
     for layer in model.layers:
         if hasattr(layer, "kernel"):
             layer.kernel.assign(rng.normal(0, 0.5, layer.kernel.shape))

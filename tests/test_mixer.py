@@ -23,7 +23,7 @@ from flow.mixer.run import train_mixer
 from flow.mixer.stages import Schedule
 from flow.mixer.start import copy_pairs, normalized_float
 from flow.mixer.step import mixed_step
-from flow.quantizers.nested import nested_codes
+from flow.quantizers.nested import NESTINGS, nested_codes
 from flow.quantizers.runtime import (
     CUSTOM_OBJECTS,
     FixedActivation,
@@ -124,18 +124,19 @@ def test_a_depthwise_model_is_refused():
 # -- layers ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rounding", [False, True])
-def test_the_layer_uses_the_codes_of_its_width(rounding: bool):
-    model = random_network(rounding=rounding)
+@pytest.mark.parametrize("nesting", NESTINGS)
+def test_the_layer_uses_the_codes_of_its_width(nesting: str):
+    model = random_network(nesting=nesting)
     layer = model.get_layer("s1_conv2")
     top = layer.top_codes
     assert top.min() == -8 and top.max() == 7
     for position, bits in enumerate(WIDTHS):
         selection = np.full(3, position)
         used = layer._weights(tf.constant(selection)).numpy() / 2.0**layer.exponent
-        np.testing.assert_array_equal(used, layer.codes(bits) * 2 ** (4 - bits))
+        middle = 0.5 if nesting == "centre" else 0.0
+        np.testing.assert_array_equal(used, (layer.codes(bits) + middle) * 2 ** (4 - bits))
         assert layer.codes(bits).min() == -(2 ** (bits - 1)) and layer.codes(bits).max() == 2 ** (bits - 1) - 1
-        if not rounding:
+        if nesting != "round":
             np.testing.assert_array_equal(layer.codes(bits), top >> (4 - bits), "top bit planes")
 
 
@@ -146,7 +147,7 @@ def test_every_width_is_the_top_bits_of_the_widest(top: int, drop: int, seed: in
     codes = np.random.default_rng(seed).integers(-(2 ** (top - 1)), 2 ** (top - 1), 50)
     for code, nested in zip(codes, nested_codes(codes, top, bits), strict=True):
         assert format(code % 2**top, f"0{top}b")[:bits] == format(nested % 2**bits, f"0{bits}b")
-    rounded = nested_codes(codes, top, bits, rounding=True)
+    rounded = nested_codes(codes, top, bits, nesting="round")
     want = np.minimum(np.floor(codes / 2 ** (top - bits) + 0.5), 2 ** (bits - 1) - 1)
     np.testing.assert_array_equal(rounded, want if bits < top else codes)
 

@@ -77,6 +77,17 @@ def test_what_the_hardware_holds(exported):
     assert integers.tables["s1_out"].select == () and integers.tables["s1_skip_res"].select == ("s1_skip",)
 
 
+def test_centred_weights_are_the_odd_integers():
+    model = random_network(nesting="centre")
+    integers = export_integers(PLAN, model)
+    difference = compare_trained(model, integers, networks.random_images(20), [(0, 2, 1), (2, 0, 0), (1, 1, 2)])
+    assert difference.activations <= 1e-5 * difference.total and difference.labels == 0
+    weights = integers.weights["s1_conv2"]
+    assert weights.odd and not integers.weights["conv1"].odd
+    np.testing.assert_array_equal(weights.at(2), 2 * (weights.codes >> 2) + 1)
+    assert set(np.unique(weights.at(2))) == {-3, -1, 1, 3} and set(np.unique(weights.at(3))) == {*range(-7, 8, 2)}
+
+
 @pytest.mark.parametrize("name", ["jets", "lenet"])
 def test_other_topologies(name: str):
     """Dense layers, real inputs, maxima, vectors made of images."""
@@ -92,8 +103,8 @@ def test_other_topologies(name: str):
 
 
 def test_rounded_weights_are_refused():
-    with pytest.raises(FlowError, match=r"s1_conv1: its weights are rounded to lower widths.* rounding=true"):
-        export_integers(PLAN, random_network(rounding=True))
+    with pytest.raises(FlowError, match=r"s1_conv1: its weights are rounded to lower widths.* nesting=round"):
+        export_integers(PLAN, random_network(nesting="round"))
 
 
 def test_one_shift_serves_grids_of_different_width():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from flow.training.config import TrainConfig, default_config
@@ -21,13 +23,14 @@ class MixerConfig(TrainConfig):
         stages: epochs of each.
         stage_rates: peak learning rate of each as a share of `learning_rate`; each has its own rise and fall.
         mixing: the probability of replacement at the end.
-        rounding: of weights to lower widths; else floor, which hardware with bit planes needs.
+        nesting: how lower widths follow from the stored weights, see `flow.quantizers.nested`: ``"floor"`` as in the
+            paper, ``"centre"`` with the same codes, or ``"round"``, which hardware with bit planes cannot do.
     """
 
     stages: tuple[int, int, int]
     stage_rates: tuple[float, float, float] = (1.0, 1.0, 0.5)
     mixing: float = Field(default=0.5, ge=0, le=1)
-    rounding: bool = False
+    nesting: Literal["floor", "centre", "round"] = "floor"
 
     @model_validator(mode="after")
     def _check(self) -> MixerConfig:

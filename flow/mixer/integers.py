@@ -15,7 +15,7 @@ shift serves the whole table, the smallest for which every entry is exact.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
@@ -25,7 +25,7 @@ from flow.errors import FlowError
 from flow.fold.grids import Grid
 from flow.fold.rescale import Rescale, find_rescale, find_shared
 from flow.fold.steps import Affine, Chain, Steps, find_steps
-from flow.quantizers.nested import BIAS_BITS, nested_codes, top_codes
+from flow.quantizers.nested import BIAS_BITS, CENTRE, ROUND, nested_codes
 from flow.quantizers.runtime import RuntimeModel
 from flow.twin.inputs import InputGrid, pixels
 from keras_models.runtime import RuntimePlan
@@ -41,6 +41,7 @@ class IntegerWeights:
         codes: int64, the kernel's shape (KH, KW, I, O) or (I, O), two's complement of `bits` bits.
         bits: as they are stored, the top width of a runtime layer.
         runtime: whether the layer's width can change.
+        odd: a code k stands for the integer 2 k + 1 (`nesting="centre"`).
         bias: int64 (O,) on the grid of the sums, None for none.
     """
 
@@ -48,11 +49,13 @@ class IntegerWeights:
     codes: np.ndarray
     bits: int
     runtime: bool
+    odd: bool = False
     bias: np.ndarray | None = None
 
     def at(self, width: int) -> np.ndarray:
-        """The codes that the layer uses at a width: the top `width` bits."""
-        return nested_codes(self.codes, self.bits, width) if self.runtime else self.codes
+        """The integers that the layer multiplies with at a width: the top `width` bits k, or 2 k + 1."""
+        codes = nested_codes(self.codes, self.bits, width) if self.runtime else self.codes
+        return 2 * codes + 1 if self.odd else codes
 
 
 @dataclass(frozen=True)
@@ -185,16 +188,16 @@ class _Export:
 
     def _layer(self, node: Node, value: _Value) -> _Value:
         layer = self._model.get_layer(node.name)
-        if layer.rounding and len(layer.widths) > 1:
+        if layer.nesting == ROUND:
             raise FlowError(
                 f"{node.name}: its weights are rounded to lower widths, whose codes are then not the top bits of the "
-                "stored ones; train without rounding=true for hardware"
+                "stored ones; train without nesting=round for hardware"
             )
         runtime = node.name in self._plan.layers
         bits = layer.widths[-1]
-        stored = top_codes(layer.kernel.numpy(), bits, layer.exponent)
-        widths = layer.widths
-        scale = value.scale * [2.0 ** (layer.exponent + bits - width) for width in widths]
+        widths, odd = layer.widths, layer.nesting == CENTRE
+        stored = IntegerWeights(node.name, layer.top_codes, bits, runtime, odd)
+        scale = value.scale * [2.0 ** (layer.exponent + bits - width - odd) for width in widths]
         bias = None
         if layer.bias is not None:
             limit = 1 << (BIAS_BITS - 1)
@@ -203,10 +206,10 @@ class _Export:
             )
             bias = np.rint(codes * 2.0**layer.bias_exponent / scale[0]).astype(np.int64)
         ends = [
-            _reach(nested_codes(stored, bits, width), *(end[column % len(end)] for end in (value.low, value.high)))
+            _reach(stored.at(width), *(end[column % len(end)] for end in (value.low, value.high)))
             for column, width in enumerate(widths)
         ]
-        self._weights[node.name] = IntegerWeights(node.name, stored, bits, runtime, bias)
+        self._weights[node.name] = replace(stored, bias=bias)
         low, high = (np.stack(part) + (0 if bias is None else bias) for part in zip(*ends, strict=True))
         return _Value(node.name if runtime else None, scale, low, high)
 

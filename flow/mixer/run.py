@@ -45,7 +45,7 @@ def train_mixer(
     config = config or default_mixer_config(data.name, spec.input_shape)
     progress, teacher = progress or Silent(), teacher or start
     keras.utils.set_random_seed(config.seed)
-    model, ranges = start_model(plan, start, data.x_train, config.rounding)
+    model, ranges = start_model(plan, start, data.x_train, config.nesting)
     hashes = weights_sha256(start), weights_sha256(teacher)
     named = ",".join(map(str, plan.widths))
     identity = run_identity(spec.name, data, config, "mixer", named, ranges.model_dump_json(), *hashes)

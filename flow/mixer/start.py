@@ -48,7 +48,7 @@ def normalized_float(plan: RuntimePlan, start: keras.Model, images: np.ndarray) 
 
 
 def start_model(
-    plan: RuntimePlan, start: keras.Model, images: np.ndarray, rounding: bool
+    plan: RuntimePlan, start: keras.Model, images: np.ndarray, nesting: str
 ) -> tuple[RuntimeModel, Ranges]:
     """The network at the start of stage I, from a float network whose filters are rescaled to fill the top width.
 
@@ -56,7 +56,7 @@ def start_model(
         The network, every normalization set alike, and the power-of-two steps.
     """
     prepared, ranges = prepare(plan.spec, top_bits(plan), normalized_float(plan, start, images), images)
-    model = build_runtime(plan, ranges, rounding)
+    model = build_runtime(plan, ranges, nesting)
     for layer in plan.spec.weight_layers():
         model.get_layer(layer.name).set_weights(prepared.get_layer(layer.name).get_weights())
         if layer.batchnorm is not None:

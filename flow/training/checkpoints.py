@@ -201,7 +201,7 @@ def load_checkpoint(path: str | Path) -> tuple[keras.Model, CheckpointMeta]:
         )
     spec = find_model(meta.model)
     if meta.runtime is not None:
-        model = spec.build_runtime(meta.runtime, meta.ranges, meta.config.rounding)
+        model = spec.build_runtime(meta.runtime, meta.ranges, meta.config.nesting)
     elif meta.bits is None:
         model = spec.build_float()
     else:
