@@ -31,6 +31,11 @@ def runs_of(*plains: dict) -> list[Run]:
 TWO = (build_of(2, 0.8, 500, 4_000), build_of(4, 0.9, 900, 5_000))
 
 
+def test_quantizers_of_equal_widths_are_told_apart():
+    rows = compare(runs_of(build_of(2), build_of(2, quantizer="n2uq"))).runs
+    assert [(row.label, row.quantizer) for row in rows] == [("w2a2", "uniform"), ("n2uq-w2a2", "n2uq")]
+
+
 def test_a_row_holds_the_report_s_figures():
     comparison = compare(runs_of(*TWO))
     first, second = comparison.runs

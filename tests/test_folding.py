@@ -15,7 +15,7 @@ from flow.folding.fold import bus_lanes
 from flow.folding.schedule import arrivals, fifo_depths
 from flow.folding.solve import candidates, for_cycles
 from flow.folding.steps import backlog, completions, frame_cycles
-from flow.ir import Depthwise, Matvec, TensorType
+from flow.ir import Depthwise, Flatten, Matvec, MaxPool, TensorType
 from flow.rtl import write
 from flow.simulate.fast import Simulator
 
@@ -166,6 +166,24 @@ def test_depthwise_frames_come_as_the_folding_says(tmp_path, stride, multiplier,
     np.testing.assert_array_equal(found.outputs, golden.run(graph, images))
     # rows of positions and gaps between them do not always fill each other on an image this small
     assert folding.interval(graph) <= found.interval_cycles <= 1.1 * folding.interval(graph)
+
+
+def test_an_image_is_collected_as_a_vector_while_the_last_one_is_worked_on(tmp_path):
+    """A dense layer behind convolutions takes as long as they do; one after the other would take nearly twice that."""
+    b = Builder("flat", TensorType((12, 12, 2), 4, False), 5)
+    x = b.threshold("t1", b.conv("conv", "image", 4, 3, 1, 4), 3, 40)
+    x = b.put(MaxPool("pool", (x,), TensorType((6, 6, 4), 3, False), (2, 2)))
+    x = b.put(Flatten("flat_wires", (x,), TensorType((144,), 3, False)))
+    graph = b.finish(b.matvec("dense", x, 8, 4))
+    folding = for_cycles(graph, 160)
+    dense = graph.by_name["dense"]
+    assert folding.vector_cycles(dense) > 100 and folding.buffers(graph, dense)
+    assert not folding.with_fold("dense", lanes=8, simd=72).buffers(graph, dense)
+    images = np.random.default_rng(0).integers(0, 16, (12, 12, 12, 2))
+    simulator = Simulator(graph, folding, write(graph, folding, tmp_path / "rtl"), tmp_path, workers=1)
+    found = simulator.run(images)
+    np.testing.assert_array_equal(found.outputs, golden.run(graph, images))
+    assert found.interval_cycles <= 1.05 * folding.interval(graph)
 
 
 @given(st.integers(1, 40))

@@ -15,6 +15,7 @@ from keras_models.dscnn import depthwise_separable
 from keras_models.ranges import INPUT_EXPONENT, Ranges, accumulator_exponent, bias_exponent_for
 from keras_models.residual import Stack, residual
 from keras_models.topology import Topology
+from keras_models.widen import widened
 
 TINY, RESNET8 = MODELS["tiny"], MODELS["resnet8"]
 SMALL_DSCNN = depthwise_separable("small_dscnn", "", (12, 6, 1), filters=6, blocks=2, classes=4)
@@ -47,6 +48,35 @@ def test_resnet8_is_mlperf_tinys():
     assert kernels["s3_conv2"] == ((3, 3), 1, 64, 64) and kernels["dense"] == ((1, 1), 1, 64, 10)
     assert "s1_skip" not in kernels
     assert RESNET8.weight_layers()[-1].averaged == 64
+
+
+@pytest.mark.parametrize("name", [name for name, spec in MODELS.items() if spec.task == "classification"])
+def test_a_width_multiplier_of_one_changes_nothing(name: str):
+    assert widened(MODELS[name], 1.0).nodes == MODELS[name].nodes
+
+
+def test_a_width_multiplier_scales_all_layers_but_the_last():
+    spec = find_model("resnet8-x0.75")
+    channels = {w.name: (w.in_channels, w.out_channels) for w in spec.weight_layers()}
+    assert channels["conv1"] == (3, 12) and channels["s2_skip"] == (12, 24) and channels["dense"] == (48, 10)
+    assert spec.name == "resnet8-x0.75" and [w.default_bits for w in spec.weight_layers()][::9] == [8, 8]
+    model = find_model("mobilenet-x0.5")
+    assert {w.kind for w in model.weight_layers()} == {"conv", "depthwise", "dense"}
+    assert find_model("tiny-x1.3").weight_layers()[0].out_channels == 5, "rounded to whole channels"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resnet8-x0.01", "conv1: 16 channels times 0.01 leave none"),
+        ("resnet8-x0", "resnet8: a width multiplier of 0; it must be above 0"),
+        ("autoencoder-x2", "autoencoder: a network for reconstruction has no channels"),
+        ("resnet8-xwide", "unknown model 'resnet8-xwide': did you mean 'resnet8'"),
+    ],
+)
+def test_a_width_multiplier_that_is_wrong(name: str, message: str):
+    with pytest.raises(FlowError, match=message.replace("?", r"\?")):
+        find_model(name)
 
 
 def test_the_other_models_are_the_published_ones():

@@ -26,6 +26,8 @@ from flow.quantizers.start import best_step, start_activations
 from flow.rtl import write
 from flow.simulate.compare import compare
 from flow.simulate.fast import Simulator
+from flow.synth import network as network_synthesis
+from flow.synth import price
 from flow.training.config import TrainConfig
 from flow.training.fast import build_trainable, relu_quantizer
 from flow.training.own import train_own
@@ -271,6 +273,25 @@ def test_every_engine_gives_the_same_integers(bits: int, tmp_path):
     simulator = Simulator(graph, folding, write(graph, folding, tmp_path / "verilog"), networks.CACHE)
     difference = compare("output", outputs, simulator.run(images).outputs)
     assert not difference.count, f"{difference}; {simulator.explain(images[:2])}"
+
+
+def test_the_price_of_odd_codes_is_measured_on_the_same_codes(tmp_path):
+    """The uniform graph holds the same bits; its layers, under one folding, take fewer LUTs."""
+    graph = hls.convert(fold_network(network(bits=2)))
+    uniform = price.uniform_codes(graph)
+    names = price.priced_layers(graph)
+    assert sorted(names) == ["s1_conv1", "s1_conv2", "s1_skip"]
+    for name in names:
+        odd, codes = graph.by_name[name], uniform.by_name[name]
+        np.testing.assert_array_equal(odd.weights, 2 * codes.weights + 1)
+        assert codes.weight_code is WeightCode.TWOS and codes.output.width_bits <= odd.output.width_bits
+    folding = solve(graph, Amount(BOARD.lut, BOARD.ff, BOARD.dsp, BOARD.bram36), 5000)
+    cheap = price.measure_uniform(graph, folding, {}, networks.CACHE)
+    odd = network_synthesis.measure(write(graph, folding, tmp_path), {}, networks.CACHE).layers
+    assert list(cheap) == names
+    for name in names:
+        assert 0.7 * odd[name].luts_used < cheap[name].luts_used < odd[name].luts_used
+    assert price.measure_uniform(uniform, folding, {}, networks.CACHE) == {}
 
 
 def test_the_start_is_the_uniform_quantizer_with_the_least_error():

@@ -33,6 +33,16 @@ def leaves(plain: dict, path: str = "") -> list[str]:
     return found
 
 
+def test_odd_weight_codes_state_their_price():
+    codes = {"layers": ["s1_conv1", "s1_conv2"], "lut": 1070, "uniform_lut": 1000}
+    plain = {**PLAIN, "quantizer": "n2uq", "odd_codes": codes}
+    rows = dict(summary_rows(check(plain)))
+    assert rows["quantizer"] == "n2uq"
+    (told,) = (value for name, value in rows.items() if "odd weight codes" in name)
+    assert told.startswith("+7.0% LUT in the 2 layers") and told.endswith("(1,070 against 1,000)")
+    assert not any("odd" in name or name == "quantizer" for name, _ in summary_rows(check(PLAIN)))
+
+
 OPTIONAL = {f"resources.{part}.{key}" for part in ("budget", "total") for key in ("lutram", "carry4")}
 
 

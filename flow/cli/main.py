@@ -19,7 +19,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-COMMANDS = ("build", "sweep", "compare", "train", "study", "mixer", "pick", "simulate", "handoff", "doctor", "models")
+COMMANDS = (
+    "build", "sweep", "compare", "train", "study", "search", "mixer", "pick", "simulate", "handoff", "doctor", "models",
+)  # fmt: skip
 for _name in COMMANDS:
     app.command(name=_name)(getattr(import_module(f"flow.cli.{_name}"), _name))
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from flow.comparison.conditions import conditions, differences
 from flow.comparison.load import Run
+from flow.quantizers import UNIFORM
 from flow.report import LayerFigures, Report, layer_figures
 from flow.report.summary import usual_width
 from flow.tasks import AUC, ERROR
@@ -23,6 +24,7 @@ class RunRow(_Part):
     Attributes:
         run: its name; no other has it.
         label: a shorter one for plots, unique too.
+        quantizer: the system, a name of `flow.quantizers.SYSTEMS`.
         weight_bits, activation_bits: the most frequent widths; those of each layer are in the rows of the layers.
         test_images: that the accuracies are measured on; `accuracy_rtl` on the `exact_images` that every engine ran.
         mean_squared_error, auc: of the deployed network, where its task is a reconstruction, see `flow.tasks`.
@@ -37,6 +39,7 @@ class RunRow(_Part):
     run: str
     label: str
     model: str
+    quantizer: str
     weight_bits: int | None
     activation_bits: int | None
     dataset: str
@@ -127,11 +130,15 @@ def compare(runs: Sequence[Run], failures: Sequence[Failure] = ()) -> Comparison
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:
-    """`w4a4` where that tells the runs apart, else their names."""
-    widths = [(usual_width(run.report.bits.weights), usual_width(run.report.bits.activations)) for run in runs]
-    short = [f"w{weights}a{activations}" for weights, activations in widths]
+    """`w4a4` or `n2uq-w4a4` where that tells the runs apart, else their names."""
+    short = [_short(run.report) for run in runs]
     models = {(run.report.model, run.report.dataset.name) for run in runs}
     return short if len(set(short)) == len(short) and len(models) == 1 else [run.name for run in runs]
+
+
+def _short(report: Report) -> str:
+    widths = f"w{usual_width(report.bits.weights)}a{usual_width(report.bits.activations)}"
+    return widths if report.quantizer == UNIFORM else f"{report.quantizer}-{widths}"
 
 
 def _run_row(run: Run, label: str) -> RunRow:
@@ -140,6 +147,7 @@ def _run_row(run: Run, label: str) -> RunRow:
         run=run.name,
         label=label,
         model=report.model,
+        quantizer=report.quantizer,
         weight_bits=usual_width(report.bits.weights),
         activation_bits=usual_width(report.bits.activations),
         dataset=report.dataset.name,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from math import ceil, log2
 
+from flow import adders
+from flow.adders import pipeline
 from flow.folding.budget import Amount
-from flow.folding.fold import Fold, Folding, Memory, Style, driver, vector_cycles
+from flow.folding.fold import Arithmetic, Fold, Folding, Memory, Style, driver, vector_cycles
 from flow.ir import (
     Add,
     Argmax,
@@ -21,6 +23,7 @@ from flow.ir import (
     Node,
     Requantize,
     SumPool,
+    TensorType,
     Threshold,
     WeightCode,
     Weighted,
@@ -92,8 +95,19 @@ def matvec(node: Weighted, fold: Fold, in_bits: int) -> Amount:
         lut=fold.pe * row_lut + 1.62 * accumulators + vectors * (0.46 * select + 0.36 * (shared + sums)) + 46,
         ff=fold.pe * row_ff + 2 * accumulators + vectors * (2 * fold.simd * in_bits + shared) + 30,
     )
+    if vector_cycles(node, fold) == 1:  # the weights are constants, and synthesis sees them
+        return Amount(lut=0.53 * logic.lut, ff=0.65 * logic.ff)
     words = rom(fold.pe * fold.simd * node.weight_bits, vector_cycles(node, fold), weight_memory(node, fold))
     return logic + words
+
+
+def adder_graph(node: Weighted, source: TensorType) -> Amount:
+    """Adders, the registers between them, and those of the results."""
+    graph, width = adders.solve(node.weights), node.output.width_bits
+    finished = sum(width for r, b in zip(graph.results, node.bias) if b or r.negative)
+    return Amount(
+        lut=pipeline.luts(graph, source) + finished + 10, ff=pipeline.registers(graph, source) + node.mh * width + 10
+    )
 
 
 def _log2(number: int) -> int:
@@ -170,7 +184,10 @@ def stream(bits: int, depth: int | None = None) -> Amount:
 def weighted(graph: Graph, node: Weighted, fold: Fold) -> Amount:
     """A node with weights, and its window."""
     source = graph.by_name[node.inputs[0]]
-    core = matvec(node, fold, source.output.width_bits)
+    if fold.arithmetic is Arithmetic.ADDERS:
+        core = adder_graph(node, source.output)
+    else:
+        core = matvec(node, fold, source.output.width_bits)
     if not isinstance(source, Window):
         return core
     beats = node.mh // fold.pe if isinstance(node, Depthwise) else 1

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from flow.errors import FlowError, unknown
 from flow.files import write_whole
-from flow.folding.fold import CHOSEN, Fold, Folding, Memory, Style, divided_channels
+from flow.folding.fold import CHOSEN, Arithmetic, Fold, Folding, Memory, Style, divided_channels
 from flow.ir import Concat, Depthwise, Graph, Node, Threshold, Weighted
 
 
@@ -36,9 +36,10 @@ class _WeightedEntry(_Entry):
     pe: PositiveInt
     simd: PositiveInt
     memory: Memory = Memory.AUTO
+    arithmetic: Arithmetic = Arithmetic.PLANES
 
     def fold(self) -> Fold:
-        return Fold(lanes=self.pe, simd=self.simd, memory=self.memory)
+        return Fold(lanes=self.pe, simd=self.simd, memory=self.memory, arithmetic=self.arithmetic)
 
 
 def _entry_type(node: Node) -> type[_Entry]:
@@ -66,13 +67,16 @@ def dump(graph: Graph, folding: Folding) -> str:
     lines = [
         f"# Folding of {graph.name}: {folding.interval(graph):,} cycles between frames.",
         "# Edit it and build again with --folding FILE. pe: output channels at once; simd: inputs at once;",
-        "# lanes: elements at once; memory: auto, lut or block; style: binary or parallel.",
+        "# lanes: elements at once; memory: auto, lut or block; style: binary or parallel;",
+        "# arithmetic: planes, or adders where pe and simd are the whole matrix.",
     ]
     for node in graph.nodes:
         if not isinstance(node, CHOSEN):
             continue
         fold = folding.folds[node.name]
-        if isinstance(node, Weighted):
+        if isinstance(node, Weighted) and fold.arithmetic is Arithmetic.ADDERS:
+            text = f"{{pe: {fold.pe}, simd: {fold.simd}, arithmetic: {fold.arithmetic.value}}}"
+        elif isinstance(node, Weighted):
             text = f"{{pe: {fold.pe}, simd: {fold.simd}, memory: {fold.memory.value}}}"
         elif isinstance(node, Threshold):
             text = f"{{lanes: {fold.lanes}, style: {fold.style.value}}}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from math import ceil, gcd
 
+from flow import adders
 from flow.errors import FlowError, unknown
 from flow.folding.steps import frame_cycles
 from flow.ir import (
@@ -45,6 +46,13 @@ class Style(str, Enum):
     BINARY = "binary"
 
 
+class Arithmetic(str, Enum):
+    """How products are made: bit planes of weights from a memory, or a graph of adders for constant weights."""
+
+    PLANES = "planes"
+    ADDERS = "adders"
+
+
 @dataclass(frozen=True)
 class Fold:
     """The hardware of one node.
@@ -55,12 +63,14 @@ class Fold:
         simd: inputs of each output channel at once (Matvec and Depthwise only).
         memory: where the weights are (Matvec and Depthwise only).
         style: how thresholds are counted (Threshold only).
+        arithmetic: how products are made (Matvec only); adders only where nothing is folded.
     """
 
     lanes: int
     simd: int = 1
     memory: Memory = Memory.AUTO
     style: Style = Style.BINARY
+    arithmetic: Arithmetic = Arithmetic.PLANES
 
     @property
     def pe(self) -> int:
@@ -119,12 +129,17 @@ class Folding:
         source = graph.by_name[node.inputs[0]]
         if isinstance(source, Window) or self.vector_cycles(node) == 1:
             return False
+        beats = node.mw // self.output_lanes(graph, source)
         if node.output.positions > 1:
-            beats = node.mw // self.output_lanes(graph, source)
             return beats > 1 and (beats + self.vector_cycles(node)) * node.output.positions > self.interval(graph)
-        while isinstance(source, (Threshold, Requantize, Flatten, Fork)):
+        flattened = graph.sources(source)[0] if isinstance(source, Flatten) else source.output
+        while not isinstance(source, (Input, Weighted)):
             source = graph.by_name[source.inputs[0]]
-        return isinstance(source, Input) or (isinstance(source, Matvec) and source.output.positions == 1)
+        if isinstance(source, Input) or source.output.positions == 1:
+            return True
+        # an image comes while the layer that makes it works, the sum of one in a few beats
+        coming = source.output.positions * self.vector_cycles(source) if flattened.positions > 1 else beats
+        return coming + self.vector_cycles(node) > self.interval(graph)
 
     def window_beats(self, graph: Graph, node: Window) -> int:
         """Beats in which a pixel comes into a window, and a window leaves it: channel groups of a Depthwise."""
@@ -167,7 +182,9 @@ class Folding:
                 )
             if isinstance(node, Weighted):
                 _divides(name, "simd", fold.simd, node.mw)
-                if fold.simd > MAX_SIMD:
+                if fold.arithmetic is Arithmetic.ADDERS:
+                    _check_adders(node, fold)
+                elif fold.simd > MAX_SIMD:
                     raise FlowError(f"folding: layer '{name}': simd {fold.simd} exceeds {MAX_SIMD}")
             source = graph.by_name[node.inputs[0]]
             self._check_neighbours(graph, source if isinstance(source, Window) else node)
@@ -222,6 +239,19 @@ def weighted_cycles(graph: Graph, node: Weighted, fold: Fold) -> int:
 def divisors(n: int) -> list[int]:
     """All divisors of n, ascending."""
     return [d for d in range(1, n + 1) if n % d == 0]
+
+
+def _check_adders(node: Weighted, fold: Fold) -> None:
+    if not isinstance(node, Matvec) or (fold.pe, fold.simd) != (node.mh, node.mw):
+        raise FlowError(
+            f"folding: layer '{node.name}': arithmetic adders takes the whole matrix at once: "
+            f"pe {node.mh}, simd {node.mw}, and no depthwise layer"
+        )
+    if not adders.available():
+        raise FlowError(
+            f"folding: layer '{node.name}': arithmetic adders needs the package da4ml: pip install '{adders.EXTRA}'; "
+            "or leave arithmetic out"
+        )
 
 
 def _divides(layer: str, what: str, value: int, whole: int) -> None:

@@ -11,7 +11,9 @@ from math import ceil
 
 import numpy as np
 
-from flow.folding.fold import Folding, driver
+from flow import adders
+from flow.adders import pipeline
+from flow.folding.fold import Arithmetic, Folding, driver
 from flow.folding.steps import backlog, completions
 from flow.ir import Add, Concat, Graph, Matvec, MaxPool, Node, Requantize, SumPool, Threshold, Weighted, Window
 
@@ -60,6 +62,8 @@ def latency_cycles(node: Node, folding: Folding) -> int:
     match node:
         case Window():
             return 4
+        case Weighted() if folding.folds[node.name].arithmetic is Arithmetic.ADDERS:
+            return pipeline.stages(adders.solve(node.weights)) + 5
         case Weighted():
             return folding.vector_cycles(node) + 10
         case Threshold():

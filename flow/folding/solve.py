@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from flow.adders import MAX_WEIGHTS
 from flow.errors import FlowError
 from flow.folding import cost
 from flow.folding.budget import Amount
-from flow.folding.fold import CHOSEN, MAX_SIMD, Fold, Folding, bus_lanes, divided_channels, divisors, weighted_cycles
+from flow.folding.fold import (
+    CHOSEN,
+    MAX_SIMD,
+    Arithmetic,
+    Fold,
+    Folding,
+    bus_lanes,
+    divided_channels,
+    divisors,
+    weighted_cycles,
+)
 from flow.folding.schedule import fifo_depths
-from flow.ir import Concat, Depthwise, Graph, Input, Node, Weighted
+from flow.ir import Concat, Depthwise, Graph, Input, Matvec, Node, Weighted
 
 
-def _options(graph: Graph, node: Weighted) -> list[tuple[int, Fold]]:
+def _options(graph: Graph, node: Weighted, adders: bool) -> list[tuple[int, Fold]]:
     """Every legal fold with its cycles per frame, fewest cycles first."""
     options = []
     rows = [d * node.multiplier for d in divisors(node.channels)] if isinstance(node, Depthwise) else divisors(node.mh)
@@ -20,11 +31,16 @@ def _options(graph: Graph, node: Weighted) -> list[tuple[int, Fold]]:
                 break
             fold = Fold(lanes=pe, simd=simd)
             options.append((weighted_cycles(graph, node, fold), fold))
+    if adders and isinstance(node, Matvec) and node.weights.size <= MAX_WEIGHTS:
+        fold = Fold(lanes=node.mh, simd=node.mw, arithmetic=Arithmetic.ADDERS)
+        options.append((weighted_cycles(graph, node, fold), fold))
     return sorted(options, key=lambda option: option[0])
 
 
-def _cheapest(graph: Graph, folding: Folding, node: Weighted, cycles: int) -> Fold:
+def _cheapest(graph: Graph, folding: Folding, node: Weighted, cycles: int, adders: bool) -> Fold:
     """The fold with the fewest LUTs, block RAMs weighed in, that needs at most `cycles` a frame.
+
+    A graph of adders is searched for only where it can win: it takes more than a LUT for each weight.
 
     The channels of a Depthwise also match its source's lanes by a whole factor, as all channels at once do.
     """
@@ -33,12 +49,16 @@ def _cheapest(graph: Graph, folding: Folding, node: Weighted, cycles: int) -> Fo
         amount = cost.weighted(graph, node, fold)
         return amount.lut + 0.1 * amount.ff + 100 * amount.bram36
 
-    enough = [fold for needed, fold in _options(graph, node) if needed <= cycles]
+    enough = [fold for needed, fold in _options(graph, node, adders) if needed <= cycles]
     if isinstance(node, Depthwise):
         window = graph.by_name[node.inputs[0]]
         given = folding.output_lanes(graph, graph.by_name[window.inputs[0]])
         enough = [fold for fold in enough if _matched(given, fold.pe // node.multiplier)]
-    return min(enough, key=weight)
+    planes = [fold for fold in enough if fold.arithmetic is Arithmetic.PLANES]
+    best = min(planes, key=weight, default=None)
+    if best is not None and weight(best) < node.weights.size:
+        return best
+    return min([fold for fold in enough if fold not in planes] + ([best] if best else []), key=weight)
 
 
 def _matched(a: int, b: int) -> bool:
@@ -66,10 +86,10 @@ def _lanes(graph: Graph, folding: Folding, node: Node, cycles: int) -> Fold:
     raise FlowError(f"layer '{node.name}' needs {source.positions} cycles a frame at the least, more than {cycles}")
 
 
-def _fewest(graph: Graph, node: Node) -> int:
+def _fewest(graph: Graph, node: Node, adders: bool) -> int:
     """Cycles per frame of a node that is not folded at all."""
     if isinstance(node, Weighted):
-        return _options(graph, node)[0][0]
+        return _options(graph, node, adders)[0][0]
     if isinstance(node, Input):
         return node.output.elements // bus_lanes(node.output)
     if isinstance(node, Concat):
@@ -77,13 +97,16 @@ def _fewest(graph: Graph, node: Node) -> int:
     return node.output.positions
 
 
-def for_cycles(graph: Graph, cycles: int) -> Folding:
+def for_cycles(graph: Graph, cycles: int, adders: bool = False) -> Folding:
     """The cheapest folding, layer by layer, with at most `cycles` between frames.
+
+    Args:
+        adders: whether layers that nothing folds may become graphs of adders, which needs da4ml.
 
     Raises:
         FlowError: some layer cannot be that fast; the message says how fast it can be.
     """
-    fewest, slowest = max((_fewest(graph, node), node.name) for node in graph.nodes)
+    fewest, slowest = max((_fewest(graph, node, adders), node.name) for node in graph.nodes)
     if cycles < fewest:
         raise FlowError(
             f"{cycles} cycles between frames is not possible: '{slowest}' takes {fewest} at the least; "
@@ -92,7 +115,7 @@ def for_cycles(graph: Graph, cycles: int) -> Folding:
     folds: dict[str, Fold] = {}
     for node in graph.nodes:
         if isinstance(node, Weighted):
-            folds[node.name] = _cheapest(graph, Folding(folds), node, cycles)
+            folds[node.name] = _cheapest(graph, Folding(folds), node, cycles, adders)
         elif isinstance(node, CHOSEN):
             folds[node.name] = _lanes(graph, Folding(folds), node, cycles)
     return Folding(folds)
@@ -103,39 +126,39 @@ def estimate(graph: Graph, folding: Folding) -> Amount:
     return cost.total(cost.network(graph, folding, fifo_depths(graph, folding)))
 
 
-def candidates(graph: Graph) -> list[int]:
+def candidates(graph: Graph, adders: bool = False) -> list[int]:
     """Every interval that some layer's folding gives, ascending."""
-    floor = max(_fewest(graph, node) for node in graph.nodes)
-    cycles = {c for n in graph.nodes if isinstance(n, Weighted) for c, _ in _options(graph, n)}
+    floor = max(_fewest(graph, node, adders) for node in graph.nodes)
+    cycles = {c for n in graph.nodes if isinstance(n, Weighted) for c, _ in _options(graph, n, adders)}
     return sorted({max(c, floor) for c in cycles})
 
 
-def fastest(graph: Graph, budget: Amount) -> Folding:
+def fastest(graph: Graph, budget: Amount, adders: bool = False) -> Folding:
     """The folding with the fewest cycles between frames whose estimate fits `budget`.
 
     Raises:
         FlowError: even the slowest does not fit; says by how much, in which resource.
     """
-    for cycles in candidates(graph):
-        folding = for_cycles(graph, cycles)
+    for cycles in candidates(graph, adders):
+        folding = for_cycles(graph, cycles, adders)
         if estimate(graph, folding).fits(budget):
             return folding
     raise FlowError("the network does not fit, however slow: " + _over(estimate(graph, folding), budget))
 
 
-def solve(graph: Graph, budget: Amount, max_cycles: int | None = None) -> Folding:
+def solve(graph: Graph, budget: Amount, max_cycles: int | None = None, adders: bool = False) -> Folding:
     """A folding for at most `max_cycles` between frames, or without a target the fastest that fits.
 
     Raises:
         FlowError: it does not fit; says by how much, in which resource, and which rate would fit.
     """
     if max_cycles is None:
-        return fastest(graph, budget)
-    folding = for_cycles(graph, max_cycles)
+        return fastest(graph, budget, adders)
+    folding = for_cycles(graph, max_cycles, adders)
     needed = estimate(graph, folding)
     if needed.fits(budget):
         return folding
-    slower = fastest(graph, budget).interval(graph)
+    slower = fastest(graph, budget, adders).interval(graph)
     raise FlowError(
         f"{max_cycles} cycles between frames does not fit the board: {_over(needed, budget)}; "
         f"{slower} cycles would fit (--max-cycles {slower})"

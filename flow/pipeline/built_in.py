@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 from functools import lru_cache
@@ -32,12 +33,12 @@ class BuiltIn:
         self._spec = find_model(config.model)
         self._bits_text = config.bits or DEFAULT_BITS
         self._quantizer = config.quantizer or UNIFORM
-        self.name = self._spec.name
+        self.name = re.sub(r"\W", "_", self._spec.name)
 
     @property
     def run_name(self) -> str:
         widths = Path(self._bits_text).stem
-        parts = [self.name, *([] if self._quantizer == UNIFORM else [self._quantizer]), widths, self.dataset_name]
+        parts = [self._spec.name, *([] if self._quantizer == UNIFORM else [self._quantizer]), widths, self.dataset_name]
         return "-".join(parts)
 
     @property
@@ -52,7 +53,7 @@ class BuiltIn:
     def _find(self, dataset: str, folder: Path | None = None) -> Path | None:
         from flow.training.checkpoints import find_checkpoint
 
-        return find_checkpoint(self.name, dataset, self._bits, folder, self._quantizer)
+        return find_checkpoint(self._spec.name, dataset, self._bits, folder, self._quantizer)
 
     def _dataset(self) -> Dataset:
         return _load(self._config.dataset, self._config.data, self._spec.input_shape)
@@ -69,7 +70,9 @@ class BuiltIn:
         config = self._config
         check_widths(self._spec, self._bits, find_system(self._quantizer))
         if config.samples is not None:
-            raise FlowError(f"--samples: {self.name} is tried on a dataset (--dataset); samples are for a model file")
+            raise FlowError(
+                f"--samples: {self._spec.name} is tried on a dataset (--dataset); samples are for a model file"
+            )
         if config.data is not None and not config.data.is_dir():
             raise FlowError(f"--data {config.data}: there is no such folder")
         try:
@@ -83,7 +86,7 @@ class BuiltIn:
         config = self._config
         shipped = self._find(self.dataset_name)
         return {
-            "model": self.name,
+            "model": self._spec.name,
             "bits": self._bits.model_dump(),
             **({} if self._quantizer == UNIFORM else {"quantizer": self._quantizer}),
             "dataset": self.dataset_name,
@@ -108,7 +111,7 @@ class BuiltIn:
                     shutil.copyfile(path.with_suffix(suffix), work.folder / path.with_suffix(suffix).name)
         found = self._find(data.name, work.folder)
         if found is None:
-            raise FlowError(f"no checkpoint for {self.name} on {data.name} in {work.folder}")
+            raise FlowError(f"no checkpoint for {self._spec.name} on {data.name} in {work.folder}")
         values = {"network": found.name, "command": read_meta(found).command, "source": data.source}
         return Result(values, (found.name, found.with_suffix(".json").name))
 
@@ -121,7 +124,7 @@ class BuiltIn:
             return None if config.epochs else self._find(dataset)
         meta = read_meta(config.checkpoint)
         for what, found, wanted in (
-            ("model", meta.model, self.name),
+            ("model", meta.model, self._spec.name),
             ("dataset", meta.dataset, dataset),
             ("quantizer", meta.quantizer, self._quantizer),
             ("bits", meta.bits, self._bits),

@@ -31,12 +31,14 @@ class BuildConfig(BaseModel):
         target_fps: frames a second at the board's clock; excludes max_cycles.
         max_cycles: cycles between frames.
         images: test images that go through C simulation and RTL.
+        csim_images: the first so many of them go through C simulation, which is slower; all if not given.
         epochs: trains anew, this many epochs, instead of taking a checkpoint.
         seed: of training and of the benches' random stalls.
         checkpoint: a trained network of one's own, as `flow train` wrote it.
         output: what the hardware gives: the logits, or the index of the largest one.
         folding: a folding.yaml to build with instead of solving.
         utilization: share of the board that the solver may fill.
+        adders: whether layers that nothing folds become graphs of adders where that is smaller and da4ml is installed.
         bench_frames: frames that the cocotb bench sends with random stalls.
         route: whether modules are placed and routed for a routed Fmax.
         route_rows: rows of a matvec, which are copies of one another, that are routed; 0 for all, which takes longer.
@@ -54,12 +56,14 @@ class BuildConfig(BaseModel):
     target_fps: float | None = Field(default=None, gt=0)
     max_cycles: int | None = Field(default=None, gt=0)
     images: int = Field(default=1000, ge=1)
+    csim_images: int | None = Field(default=None, ge=1)
     epochs: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
     checkpoint: Path | None = None
     output: Literal["logits", "argmax"] = "logits"
     folding: Path | None = None
     utilization: float = Field(default=UTILIZATION, gt=0, le=1)
+    adders: bool = True
     bench_frames: int = Field(default=3, ge=1)
     route: bool = True
     route_rows: int = Field(default=1, ge=0)

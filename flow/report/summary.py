@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from flow.quantizers import UNIFORM
 from flow.report.schema import Report
 from flow.tasks import ACCURACY, metric_text
 
@@ -60,6 +61,8 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
     return [
         ("output", "logits" if report.output == "logits" else "argmax: the index of the largest logit"),
         ("bits", f"weights {_widths(report.bits.weights)}, activations {_widths(report.bits.activations)}"),
+        *_quantizer_rows(report),
+        *_adder_rows(report),
         (
             "operations a frame",
             f"{amount(report.macs)} multiply-accumulates, {amount(report.bit_operations)} of one bit by one bit",
@@ -77,6 +80,28 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
         ),
         ("slowest module, routed on ECP5", f"{amount(timing.fmax_mhz, 1)} MHz" + (f" ({slowest})" if slowest else "")),
     ]
+
+
+def _quantizer_rows(report: Report) -> list[tuple[str, str]]:
+    """Which system quantized the network, and what its weight codes cost; nothing where all is uniform."""
+    rows = [] if report.quantizer == UNIFORM else [("quantizer", report.quantizer)]
+    codes = report.odd_codes
+    if codes is not None:
+        told = f"{codes.price:+.1%} LUT in the {len(codes.layers)} layers that have them, each synthesized alone"
+        rows.append(
+            (
+                "price of odd weight codes over uniform, equal bits and folding",
+                f"{told} ({amount(codes.lut)} against {amount(codes.uniform_lut)})",
+            )
+        )
+    return rows
+
+
+def _adder_rows(report: Report) -> list[tuple[str, str]]:
+    """Which layers are graphs of adders; nothing where none is."""
+    names = [name for name, fold in report.folding.items() if fold.arithmetic == "adders"]
+    found_by = f"graphs of adders, found by da4ml {report.versions.get('da4ml', '')}".strip()
+    return [(f"layers as {found_by}", ", ".join(names))] if names else []
 
 
 def _task_rows(report: Report) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flow.folding.cost import fifo_memory, weight_memory
-from flow.folding.fold import Fold, Folding, Memory, Style, driver
+from flow.folding.fold import Arithmetic, Fold, Folding, Memory, Style, driver
 from flow.ir import (
     Add,
     Argmax,
@@ -29,6 +29,7 @@ from flow.ir import (
     Window,
 )
 from flow.rtl import memory
+from flow.rtl.adders import add_pipeline
 from flow.rtl.emit import Module, Port, connect, stream_of, stream_ports, stream_wires
 
 CLOCK = {"clk": "clk", "rst": "rst"}
@@ -144,6 +145,9 @@ def _weighted(context: Context, node: Weighted) -> Layer:
             module.instance("stream_register", "u_held", {"WIDTH": bits, "SPARE": 0}, ports)
             vector = held
 
+    if fold.arithmetic is Arithmetic.ADDERS:
+        add_pipeline(module, node, element, vector)
+        return layer
     groups, depth = node.mh // fold.pe, (node.mw // fold.simd) * (node.mh // fold.pe)
     weights_bits, bias_bits = fold.pe * fold.simd * node.weight_bits, fold.pe * node.output.width_bits
     module.wire("memory_enable")

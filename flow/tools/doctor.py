@@ -15,6 +15,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from flow import paths
+from flow.adders import EXTRA, available
 from flow.errors import CheckFailed, FlowError
 
 DISTRIBUTION = "flow-fpga"
@@ -200,4 +201,11 @@ def _folders() -> list[Finding]:
 
 def _optional() -> list[Finding]:
     remedy = "from the chip's vendor; only for what comes after a build"
-    return [_program(name, remedy, required=False, group="optional") for name in VENDOR]
+    return [_adders(), *(_program(name, remedy, required=False, group="optional") for name in VENDOR)]
+
+
+def _adders() -> Finding:
+    remedy = f"python -m pip install '{EXTRA}' (LGPL); layers that nothing folds may then become graphs of adders"
+    there = available()
+    detail = importlib.metadata.version("da4ml") if there else "missing"
+    return Finding("optional", "da4ml", there, detail, remedy, required=False)

@@ -49,13 +49,7 @@ class _TrainableLayers:
             kernel = signed_quantizer(self._bits.weights[layer.name], self._ranges.weights[layer.name])
         if bias is None and layer.batchnorm is None:
             bias = signed_quantizer(BIAS_BITS, self._ranges.biases[layer.name])
-        if layer.kind == "dense":
-            return _Dense(
-                kernel, bias, layer.out_channels, use_bias=bias is not None, name=layer.name, dtype="float32"
-            )
-        if layer.kind == "depthwise":
-            return _DepthwiseConv2D(kernel, bias, layer.kernel, use_bias=bias is not None, **window(layer))
-        return _Conv2D(kernel, bias, layer.out_channels, layer.kernel, use_bias=bias is not None, **window(layer))
+        return build_weighted(layer, kernel, bias)
 
     def activation(self, name: str) -> keras.layers.Layer:
         nonuniform = None if self._parts is None else self._parts.activation(name)
@@ -67,6 +61,15 @@ class _TrainableLayers:
     def residual(self, name: str) -> keras.layers.Layer:
         quantize = signed_quantizer(self._bits.activations[name], self._ranges.activations[name])
         return keras.layers.Lambda(quantize, name=name)
+
+
+def build_weighted(layer: WeightLayer, kernel: Quantizer, bias: Quantizer | None) -> keras.layers.Layer:
+    """A layer whose weights go through a quantizer; without a bias if that has none."""
+    if layer.kind == "dense":
+        return _Dense(kernel, bias, layer.out_channels, use_bias=bias is not None, name=layer.name, dtype="float32")
+    if layer.kind == "depthwise":
+        return _DepthwiseConv2D(kernel, bias, layer.kernel, use_bias=bias is not None, **window(layer))
+    return _Conv2D(kernel, bias, layer.out_channels, layer.kernel, use_bias=bias is not None, **window(layer))
 
 
 class _Conv2D(keras.layers.Conv2D):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,19 @@ _EVAL_BATCH = 500
 _STEPS_BETWEEN_REPORTS = 50
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What is learned beside a network's weights, at the quantizers' learning rate, and its share of the loss.
+
+    Attributes:
+        variables: kept with the state of an unfinished run.
+        penalty: gives a float32 scalar from them.
+    """
+
+    variables: list[tf.Variable]
+    penalty: Callable[[], tf.Tensor]
+
+
 def fit(
     model: keras.Model,
     data: Dataset,
@@ -36,6 +50,7 @@ def fit(
     teacher: keras.Model | None = None,
     before_frozen: Callable[[], None] | None = None,
     task: str = "classification",
+    beside: Beside | None = None,
 ) -> list[dict[str, float]]:
     """Trains a model in place and resumes an interrupted run of the same recipe.
 
@@ -53,12 +68,14 @@ def fit(
         teacher: its outputs on the same augmented samples are learned too.
         before_frozen: is called once, before the first epoch with frozen statistics.
         task: what the model is for, see `flow.tasks`.
+        beside: what else is learned.
 
     Returns:
         A record per epoch, earlier ones of a resumed run included.
     """
-    optimizer = Optimizers(model, config)
-    variables = model.weights + optimizer.variables
+    others = beside.variables if beside else []
+    optimizer = Optimizers(model, config, others=others)
+    variables = model.weights + others + optimizer.variables
     history: list[dict[str, float]] = []
     if state_path is not None:
         state, reason = load_state(state_path, identity)
@@ -70,7 +87,10 @@ def fit(
             history = state.history
             progress.on_message(f"goes on after epoch {state.epoch}, found in {state_path}")
     objective = OBJECTIVES[task]
-    steps = {frozen: _train_step(model, optimizer, config, objective, teacher, frozen) for frozen in (False, True)}
+    penalty = beside.penalty if beside else None
+    steps = {
+        frozen: _train_step(model, optimizer, config, objective, teacher, frozen, penalty) for frozen in (False, True)
+    }
     first = len(history)
     begin = time.monotonic()
     for epoch in range(first, config.epochs):
@@ -149,7 +169,7 @@ def _train_epoch(
     return losses / steps, counted / seen
 
 
-def _train_step(model, optimizer, config: TrainConfig, objective: Objective, teacher, frozen: bool):
+def _train_step(model, optimizer, config: TrainConfig, objective: Objective, teacher, frozen: bool, penalty):
     """One step as a graph: raw samples, labels -> loss, what the objective counts."""
     kernels = [v for v in model.trainable_variables if "kernel" in v.name]
     share = config.distill if teacher is not None else 0.0
@@ -166,6 +186,8 @@ def _train_step(model, optimizer, config: TrainConfig, objective: Objective, tea
             if config.weight_decay:
                 decay = tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
                 loss += config.weight_decay * decay
+            if penalty is not None:
+                loss += penalty()
         optimizer.apply(optimizer.gradients(tape, loss))
         return loss, objective.count(outputs, x, labels)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from flow.keras_env import keras, tf
 from flow.training.config import TrainConfig
@@ -17,6 +17,7 @@ class Optimizers:
         model: the network.
         config: the recipe.
         make: an optimizer of a recipe.
+        others: further variables that are trained at the lower rate.
     """
 
     def __init__(
@@ -24,8 +25,9 @@ class Optimizers:
         model: keras.Model,
         config: TrainConfig,
         make: Callable[[TrainConfig], keras.optimizers.Optimizer] | None = None,
+        others: Sequence[tf.Variable] = (),
     ) -> None:
-        own = [v for layer in model.layers for v in getattr(layer, "quantizer_variables", ())]
+        own = [v for layer in model.layers for v in getattr(layer, "quantizer_variables", ())] + list(others)
         slow = {id(v) for v in own}
         groups = [([v for v in model.trainable_variables if id(v) not in slow], 1.0), (own, config.quantizer_rate)]
         make = make or optimizer_of

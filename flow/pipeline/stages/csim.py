@@ -6,10 +6,15 @@ import numpy as np
 
 from flow.errors import CheckFailed
 from flow.paths import hls_templates
+from flow.pipeline.config import BuildConfig
 from flow.pipeline.stage import Result, Stage, Work
 from flow.pipeline.stages.common import code, inputs_of
 from flow.pipeline.stages.convert import GOLDEN, VITIS
 from flow.simulate.compare import compare
+
+
+def _count(config: BuildConfig) -> int:
+    return min(config.csim_images or config.images, config.images)
 
 
 def run(work: Work) -> Result:
@@ -17,7 +22,7 @@ def run(work: Work) -> Result:
     from flow.hls.simulation import csim, load_project
 
     config, reporter = work.config, work.reporter
-    images = inputs_of(work)[: config.images]
+    images = inputs_of(work)[: _count(config)]
     expected = np.load(work.path("convert", GOLDEN))[: len(images)]
     project = load_project(work.path("convert", VITIS))
     reporter.line("  compiling the C simulation")
@@ -29,4 +34,4 @@ def run(work: Work) -> Result:
     return Result({"images": len(images), "differing": difference.count})
 
 
-STAGE = Stage("csim", ("convert",), (*code("hls"), hls_templates()), lambda config: {"images": config.images}, run)
+STAGE = Stage("csim", ("convert",), (*code("hls"), hls_templates()), lambda config: {"images": _count(config)}, run)

@@ -14,6 +14,7 @@ from flow.pipeline.stages.common import code
 from flow.pipeline.stages.convert import GRAPH
 from flow.pipeline.stages.rtl import FOLDING
 from flow.pipeline.subject import subject_of
+from flow.quantizers import UNIFORM
 from flow.report import check, write
 from flow.tasks import ACCURACY
 
@@ -23,9 +24,9 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def _versions() -> dict[str, str]:
+def _versions(adders: bool) -> dict[str, str]:
     found = {"flow": __version__}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *(["da4ml"] if adders else [])):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -57,6 +58,17 @@ def _resources(work: Work, board: Board) -> dict[str, Any]:
     }
 
 
+def _odd_codes(work: Work) -> dict[str, Any] | None:
+    measured, uniform = work.values("synthesize")["layers"], work.values("synthesize").get("uniform_codes")
+    if not uniform:
+        return None
+
+    def luts(found: dict[str, Any]) -> float:
+        return sum(found[name]["lut"] + found[name]["lutram"] for name in uniform)
+
+    return {"layers": list(uniform), "lut": luts(measured), "uniform_lut": luts(uniform)}
+
+
 def _timing(work: Work) -> dict[str, Any]:
     routed = work.values("synthesize").get("timing")
     if not routed:
@@ -75,7 +87,10 @@ def _work(graph: ir.Graph) -> dict[str, dict[str, int]]:
 
 def _folding(work: Work, graph: ir.Graph) -> dict[str, dict[str, int]]:
     folding, cycles = file.load(graph, work.path("rtl", FOLDING)), work.values("rtl")["cycles"]
-    return {name: {"pe": fold.lanes, "simd": fold.simd, "cycles": cycles[name]} for name, fold in folding.folds.items()}
+    return {
+        name: {"pe": fold.lanes, "simd": fold.simd, "cycles": cycles[name], "arithmetic": fold.arithmetic.value}
+        for name, fold in folding.folds.items()
+    }
 
 
 def _bits(work: Work) -> dict[str, dict[str, int]]:
@@ -112,7 +127,7 @@ def assemble(work: Work) -> dict[str, Any]:
         "power": "no tool here estimates it",
         "vendor tools": "the Vitis project was compiled and run as C++; Vitis and Vivado were not run",
     }
-    timing = _timing(work)
+    timing, folding = _timing(work), _folding(work, graph)
     if timing["fmax_mhz"] is None:
         not_measured["timing"] = "the build was asked not to route (route=false)"
     scores = {"trained": folded["scores_trained"], "deployed": folded["scores_deployed"], "rtl": rtl["scores"]}
@@ -134,6 +149,7 @@ def assemble(work: Work) -> dict[str, Any]:
     return {
         "model": subject.name,
         "output": config.output,
+        "quantizer": config.quantizer or UNIFORM,
         "bits": _bits(work),
         "dataset": {
             "name": "random" if samples is None else samples.name,
@@ -158,12 +174,13 @@ def assemble(work: Work) -> dict[str, Any]:
             "clock_mhz": board.clock_mhz,
         },
         "resources": _resources(work, board),
+        "odd_codes": _odd_codes(work),
         "timing": timing,
-        "folding": _folding(work, graph),
+        "folding": folding,
         "work": _work(graph),
         "seconds": {name: round(stage.seconds, 1) for name, stage in work.earlier.items()},
         "rates": {"rtl_images_per_second": round(rtl["images_per_second"], 1)},
-        "versions": _versions(),
+        "versions": _versions(any(fold["arithmetic"] == "adders" for fold in folding.values())),
         "not_measured": not_measured,
     }
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from importlib.metadata import version
 
 from flow import ir
+from flow.adders import available
 from flow.boards import find_board
 from flow.folding import Amount, Folding, cost, file, solve
 from flow.folding.schedule import fifo_depths
@@ -31,7 +33,13 @@ def _folding(work: Work, graph: ir.Graph) -> Folding:
         return file.load(graph, config.folding)
     board = find_board(config.board)
     full = Amount(board.lut, board.ff, board.dsp, board.bram36)
-    return solve(graph, full * config.utilization, max_cycles(config))
+    return solve(graph, full * config.utilization, max_cycles(config), adders=_adders(config) is not None)
+
+
+def _adders(config: BuildConfig) -> str | None:
+    """The version of da4ml, None where it is not installed or not wanted."""
+    wanted = config.adders or config.folding is not None
+    return version("da4ml") if wanted and available() else None
 
 
 def run(work: Work) -> Result:
@@ -60,12 +68,13 @@ def run(work: Work) -> Result:
 STAGE = Stage(
     "rtl",
     ("convert",),
-    (*code("rtl", "folding", "ir", "boards"), verilog()),
+    (*code("rtl", "folding", "adders", "ir", "boards"), verilog()),
     lambda config: {
         "board": find_board(config.board).model_dump(),
         "max_cycles": max_cycles(config),
         "folding": file_digest(config.folding),
         "utilization": None if config.folding else config.utilization,
+        "adders": _adders(config),
     },
     run,
 )

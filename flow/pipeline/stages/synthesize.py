@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from flow import ir
-from flow.folding import file
+from flow.folding import Arithmetic, file
 from flow.pipeline.stage import Result, Stage, Work
 from flow.pipeline.stages.common import code
 from flow.pipeline.stages.convert import GRAPH
 from flow.pipeline.stages.rtl import FOLDER, FOLDING
 from flow.rtl import load_design
-from flow.synth import network
+from flow.synth import network, price
 
 
 def run(work: Work) -> Result:
@@ -31,10 +31,18 @@ def run(work: Work) -> Result:
     )
     layers = {**measured.layers, network.REST: measured.rest}
     values = {"layers": {name: asdict(found) for name, found in layers.items()}, "total": asdict(whole)}
+    graph = ir.load(work.path("convert", GRAPH))
+    folding = file.load(graph, work.path("rtl", FOLDING))
+    uniform = price.measure_uniform(graph, folding, sizes, cache, tell("modules with uniform weight codes"))
+    if uniform:
+        values["uniform_codes"] = {name: asdict(found) for name, found in uniform.items()}
+        reporter.line(f"  price of odd weight codes: {len(uniform)} layers synthesized with uniform codes too")
     if work.config.route:
-        graph = ir.load(work.path("convert", GRAPH))
-        folding = file.load(graph, work.path("rtl", FOLDING))
-        rows = {node.name: folding.folds[node.name].pe for node in graph.nodes if isinstance(node, ir.Weighted)}
+        rows = {
+            node.name: folding.folds[node.name].pe
+            for node in graph.nodes
+            if isinstance(node, ir.Weighted) and folding.folds[node.name].arithmetic is Arithmetic.PLANES
+        }
         routed = network.route(design, sizes, cache, rows, work.config.route_rows or None, tell("modules routed"))
         slowest = min(routed, key=lambda name: routed[name].fmax_mhz)
         reporter.line(f"  routed on ECP5: slowest module {slowest}, {routed[slowest].fmax_mhz:.1f} MHz")

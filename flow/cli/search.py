@@ -1,0 +1,100 @@
+"""flow search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def search(
+    budget: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND=NUMBER",
+            help="bytes=40k of weights, bops=200M bit operations a frame, luts=30k at --max-cycles, or cycles=8192 "
+            "between frames on the board.",
+        ),
+    ],
+    model: Annotated[str, typer.Option(help="Network: a name of `flow models`.")] = "resnet8",
+    activations: Annotated[
+        bool, typer.Option("--activations", help="Search the widths of activations too, not of weights alone.")
+    ] = False,
+    activation_bits: Annotated[int, typer.Option(min=1, max=8, help="Of activations that are not searched.")] = 4,
+    dataset: Annotated[str, typer.Option(help="A name of `flow models`, or auto.")] = "auto",
+    data: Annotated[Path | None, typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")] = None,
+    board: Annotated[str, typer.Option(help="For budgets of LUTs and cycles.")] = "pynq-z2",
+    max_cycles: Annotated[int, typer.Option(min=1, help="Cycles between frames, for a budget of LUTs.")] = 8192,
+    epochs: Annotated[int, typer.Option(min=1, help="In which widths are learned.")] = 8,
+    fine_epochs: Annotated[int, typer.Option(min=0, help="After them, with whole widths frozen; 0 for none.")] = 15,
+    strength: Annotated[float, typer.Option(min=0, help="Weight of the budget in the loss.")] = 20.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of order and augmentation.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of results and of an unfinished search. [runs/search-<model>-<budget>]")
+    ] = None,
+) -> None:
+    """Learn each layer's bit-width by gradient descent, under a budget.
+
+    Widths are real numbers while they are learned, together with the weights: a quantizer between two whole widths
+    interpolates, and the loss pays for what the budget is missed by. Then they are rounded, repaired until the budget
+    holds, and frozen, and training goes on. The result is <out>/bits.yaml and a checkpoint for `flow build`,
+    search.json, and the path of the widths as a plot. A command that was stopped goes on where it was.
+    """
+    from rich.console import Console
+
+    from flow.bits import BitsSpec
+    from flow.boards import find_board
+    from flow.datasets import load
+    from flow.folding.budget import UTILIZATION
+    from flow.search.budget import Budget
+    from flow.search.costs import costs
+    from flow.search.report import write_bits, write_found
+    from flow.training.config import default_config
+    from flow.training.console import console_progress
+    from keras_models import find_model
+
+    spec, wanted = find_model(model), Budget.parse(budget)
+    tables = costs(spec, wanted, find_board(board), UTILIZATION, max_cycles)
+    fixed = BitsSpec.uniform(spec, activation_bits)
+    place = out or Path("runs") / f"search-{model}-{wanted.kind}-{wanted.amount:.0f}"
+
+    from flow.search.choices import SearchConfig, lowest
+
+    config = SearchConfig(activations, strength)
+    tables.check(lowest(spec, config, fixed), wanted)
+    images = load(dataset, data, spec.input_shape)
+    recipe = default_config(images.name, spec.input_shape, quantized=True).model_copy(update={"seed": seed})
+
+    from flow.search.run import find_widths, train_found
+    from flow.training.run import float_start
+
+    console = Console()
+    with console_progress(console) as progress:
+        progress.on_message(images.source)
+        try:
+            start = float_start(spec, images, place, progress, seed)
+            learning = recipe.model_copy(update={"epochs": epochs, "frozen_epochs": 0, "quantizer_rate": 5.0})
+            found = find_widths(
+                spec, images, start, wanted, tables, fixed, config, learning, place, progress
+            )  # fmt: skip
+            file, cost = write_bits(found.bits, place), tables.of(found.bits)
+            progress.on_message(f"whole widths: {cost / tables.budget:.1%} of the budget: {file}")
+            result = {
+                "model": model, "dataset": images.name, "budget": {"kind": wanted.kind, "amount": wanted.amount},
+                "share_of_budget": cost / tables.budget, "learned": found.learned, "bits": found.bits.model_dump(),
+                "epochs": epochs, "fine_epochs": fine_epochs, "strength": strength, "seed": seed,
+            }  # fmt: skip
+            if fine_epochs:
+                fine = recipe.model_copy(update={"epochs": fine_epochs})
+                trained = train_found(spec, images, start, found, fine, place, progress)
+                command = f"flow search --model {model} --budget {budget} --epochs {epochs} --fine-epochs {fine_epochs}"
+                command += f" --dataset {images.name} --activation-bits {activation_bits} --seed {seed}"
+                path = trained.save(command + (" --activations" if activations else ""), place)
+                result |= {"scores": trained.scores, "test_images": trained.test_images, "checkpoint": path.name}
+                progress.on_message(f"{path}: build it with")
+                progress.on_message(f"    flow build --model {model} --bits {file} --checkpoint {path}")
+            write_found(result, found.path, found.bits, place)
+        except KeyboardInterrupt:
+            progress.on_message("stopped; the same command goes on after the last whole epoch")
+            raise typer.Exit(130) from None

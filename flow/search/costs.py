@@ -1,0 +1,109 @@
+"""What every weight layer costs at every pair of widths, of its weights and of what it reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flow.bits import MAX_BITS, MIN_BITS, BitsSpec
+from flow.boards import Board
+from flow.errors import FlowError
+from flow.folding import cost
+from flow.folding.schedule import fifo_depths
+from flow.folding.solve import for_cycles
+from flow.search.budget import Budget
+from flow.search.skeleton import skeleton
+from keras_models.spec import INPUT, ModelSpec
+
+WIDTHS = range(MIN_BITS, MAX_BITS + 1)
+_INPUT_BITS = 8
+
+
+@dataclass(frozen=True)
+class Costs:
+    """A sum over layers of a table's entry.
+
+    Attributes:
+        layers: names of the weight layers.
+        sources: the activation quantizer that each reads, ``"input"`` for pixels.
+        tables: float64 (layers, 8, 8): by weight width minus 1 and width of what is read minus 1.
+        fixed: what widths do not change.
+        budget: of the whole.
+    """
+
+    layers: tuple[str, ...]
+    sources: tuple[str, ...]
+    tables: np.ndarray
+    fixed: float
+    budget: float
+
+    def of(self, bits: BitsSpec) -> float:
+        """The cost of whole widths."""
+        return self.fixed + sum(
+            self.tables[index, bits.weights[layer] - 1, width_of(bits, source) - 1]
+            for index, (layer, source) in enumerate(zip(self.layers, self.sources))
+        )
+
+    def check(self, lowest: BitsSpec, budget: Budget) -> None:
+        """Raises FlowError where even the lowest widths cost too much, before anything is trained."""
+        least = self.of(lowest)
+        if least > self.budget:
+            raise FlowError(
+                f"--budget {budget}: out of reach: the lowest widths cost {least * budget.amount / self.budget:,.0f}"
+            )
+
+
+def width_of(bits: BitsSpec, source: str) -> int:
+    """Bits of what a layer reads."""
+    return _INPUT_BITS if source == INPUT else bits.activations[source]
+
+
+def costs(spec: ModelSpec, budget: Budget, board: Board, utilization: float, max_cycles: int) -> Costs:
+    """The tables of a budget.
+
+    LUTs are the cost model's, of each layer at the cheapest fold for `max_cycles`; what activations cost by themselves
+    is that of uniform 4 bits. A budget of cycles is one of the board's LUTs at that many cycles.
+
+    Raises:
+        FlowError: a layer cannot keep up with the cycles.
+    """
+    layers = spec.weight_layers()
+    names, sources = tuple(w.name for w in layers), tuple(w.source for w in layers)
+    grid = np.arange(MIN_BITS, MAX_BITS + 1, dtype=np.float64)
+    if budget.kind == "bytes":
+        tables = np.array([np.repeat(w.weights * grid[:, None] / 8, MAX_BITS, axis=1) for w in layers])
+        return Costs(names, sources, tables, 0.0, budget.amount)
+    if budget.kind == "bops":
+        return Costs(names, sources, np.array([w.macs * np.outer(grid, grid) for w in layers]), 0.0, budget.amount)
+    cycles = int(budget.amount) if budget.kind == "cycles" else max_cycles
+    limit = board.lut * utilization if budget.kind == "cycles" else budget.amount
+    return _lut_costs(spec, names, sources, cycles, limit)
+
+
+def _lut_costs(
+    spec: ModelSpec, names: tuple[str, ...], sources: tuple[str, ...], cycles: int, limit: float
+) -> Costs:
+    tables = np.zeros((len(names), MAX_BITS, MAX_BITS))
+    fixed = 0.0
+    for reads in WIDTHS:
+        for weights in WIDTHS:
+            found = _luts(spec, _all(spec, weights, reads), cycles)
+            tables[:, weights - 1, reads - 1] = [found[name] for name in names]
+            if weights == reads == 4:
+                fixed = sum(found.values()) - sum(found[name] for name in names)
+    return Costs(names, sources, tables, fixed, limit)
+
+
+def _all(spec: ModelSpec, weights: int, reads: int) -> BitsSpec:
+    """All layers at one width; the operands of adds as they always are."""
+    return BitsSpec(
+        weights={w.name: weights for w in spec.weight_layers()},
+        activations={a.name: max(a.default_bits or reads, 1 + a.signed) for a in spec.activation_layers()},
+    )
+
+
+def _luts(spec: ModelSpec, bits: BitsSpec, cycles: int) -> dict[str, float]:
+    graph = skeleton(spec, bits)
+    folding = for_cycles(graph, cycles)
+    return {name: found.lut for name, found in cost.network(graph, folding, fifo_depths(graph, folding)).items()}

@@ -1,0 +1,58 @@
+"""What a search leaves: bits.yaml for `flow build`, search.json, and the path of the widths as a plot."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from flow.bits import BitsSpec
+from flow.files import write_json, write_whole
+
+BITS, JSON, PLOT = "bits.yaml", "search.json", "widths.svg"
+
+
+def write_bits(bits: BitsSpec, folder: Path) -> Path:
+    """The file that `flow build --bits` takes."""
+    write_whole(folder / BITS, bits.to_yaml())
+    return folder / BITS
+
+
+def write_found(plain: dict, path: list[dict], bits: BitsSpec, folder: Path) -> list[Path]:
+    """Writes the result and the plot.
+
+    Args:
+        plain: budget, cost, learned and whole widths, accuracy, command.
+        path: the records of `flow.search.path.PathRecorder`.
+        bits: whole widths, at which the lines end.
+    """
+    write_json(folder / JSON, plain)
+    write_whole(folder / PLOT, widths_plot(path, bits))
+    return [folder / JSON, folder / PLOT]
+
+
+def widths_plot(path: list[dict], bits: BitsSpec) -> str:
+    """SVG: the width of each searched layer over the epochs, and the whole one that it became."""
+    kinds = [kind for kind in ("weights", "activations") if path and path[-1][kind]]
+    figure = Figure(figsize=(7.2, 3.6 * max(len(kinds), 1)), layout="constrained")
+    FigureCanvasAgg(figure)
+    for row, kind in enumerate(kinds, start=1):
+        axes = figure.add_subplot(len(kinds), 1, row)
+        epochs = [record["epoch"] for record in path]
+        end = epochs[-1] * 1.03
+        for index, name in enumerate(path[-1][kind]):
+            style = "-" if index < 10 else "--"
+            (line,) = axes.plot(epochs, [record[kind][name] for record in path], style, linewidth=1.2, label=name)
+            axes.plot([end], [getattr(bits, kind)[name]], "o", color=line.get_color(), markersize=4)
+        axes.set_ylim(0.5, 8.5)
+        axes.set_yticks(range(1, 9))
+        axes.set_ylabel(f"bits of {kind}")
+        axes.grid(axis="y", linewidth=0.4)
+        axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5))
+        if row == len(kinds):
+            axes.set_xlabel("epoch; dots: whole widths within the budget")
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None})
+    return out.getvalue()

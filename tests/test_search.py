@@ -1,0 +1,186 @@
+"""Differentiable search of bit-widths: the relaxation and its gradient, costs, repair, the whole on a small network."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flow.bits import BitsSpec
+from flow.boards import find_board
+from flow.cli.main import main
+from flow.errors import FlowError
+from flow.folding import estimate
+from flow.folding.solve import for_cycles
+from flow.keras_env import tf
+from flow.search.budget import Budget
+from flow.search.choices import SearchConfig, lowest
+from flow.search.costs import Costs, costs
+from flow.search.relaxed import Widths, gaussian_steps, rectified_at, relaxed, weights_at
+from flow.search.repair import repaired
+from flow.search.skeleton import skeleton
+from flow.search.spending import common_width, cost_of, penalty
+from flow.training.calibrate import quantize
+from keras_models import MODELS
+
+BOARD = find_board("pynq-z2")
+TINY = MODELS["tiny"]
+
+
+def kernel(seed: int = 0) -> tf.Tensor:
+    return tf.constant(np.random.default_rng(seed).standard_normal((18, 4)).astype(np.float32))
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_at_a_whole_width_it_is_the_ordinary_quantizer(bits: int):
+    values = kernel()
+    steps = gaussian_steps()[bits - 1] * np.sqrt((values.numpy() ** 2).mean(axis=0))
+    expected = quantize(values.numpy() / steps, bits, 0, signed=True) * steps
+    np.testing.assert_allclose(relaxed(weights_at)(values, tf.constant(float(bits))), expected, rtol=1e-3, atol=1e-4)
+    activation = rectified_at(np.full(8, 0.25, np.float32))
+    expected = quantize(values.numpy(), bits, -2, signed=False)
+    found = relaxed(activation, rectifies=True)(values, tf.constant(float(bits)))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("width", [1.3, 2.5, 3.9, 6.2])
+@pytest.mark.parametrize("kind", ["weights", "activations"])
+def test_the_width_s_gradient_is_that_of_finite_differences(width: float, kind: str):
+    values, coefficients = kernel(), kernel(1)
+    rectifies = kind == "activations"
+    quantizer = relaxed(rectified_at(np.full(8, 0.25, np.float32)) if rectifies else weights_at, rectifies)
+
+    def loss(at):
+        return tf.reduce_sum(coefficients * quantizer(values, at))
+
+    variable = tf.Variable(width)
+    with tf.GradientTape() as tape:
+        value = loss(tf.convert_to_tensor(variable))
+    found = tape.gradient(value, variable)
+    difference = (loss(tf.constant(width + 0.01)) - loss(tf.constant(width - 0.01))) / 0.02
+    np.testing.assert_allclose(found, difference, rtol=0.02, atol=0.02)
+
+
+def test_the_values_gradient_passes_straight_through():
+    values = kernel()
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(values)
+        weights = relaxed(weights_at)(values, tf.constant(2.5))
+        activations = relaxed(rectified_at(np.full(8, 0.1, np.float32)), rectifies=True)(values, tf.constant(2.5))
+    np.testing.assert_array_equal(tape.gradient(weights, values), np.ones_like(values))
+    inside = (values.numpy() > 0) & (values.numpy() <= 0.7 + 1e-6)
+    np.testing.assert_array_equal(tape.gradient(activations, values), inside)
+
+
+def test_bytes_and_bit_operations_of_whole_widths():
+    model = MODELS["resnet8"]
+    four = BitsSpec.uniform(model, 4)
+    bytes_ = costs(model, Budget.parse("bytes=50k"), BOARD, 0.95, 8192).of(four)
+    assert bytes_ == sum(w.weights * four.weights[w.name] for w in model.weight_layers()) / 8
+    bops = costs(model, Budget.parse("bops=1G"), BOARD, 0.95, 8192).of(four)
+    reads = {"input": 8, **four.activations}
+    assert bops == sum(w.macs * four.weights[w.name] * reads[w.source] for w in model.weight_layers())
+
+
+def test_luts_are_those_of_the_cost_model():
+    """Of a network with widths of its own, against the estimate of its whole graph."""
+    tables = costs(TINY, Budget.parse("luts=9k"), BOARD, 0.95, 400)
+    bits = BitsSpec.uniform(TINY, 4)
+    bits = bits.model_copy(update={"weights": {**bits.weights, "s1_conv1": 2, "s1_conv2": 7}})
+    graph = skeleton(TINY, bits)
+    assert tables.of(bits) == pytest.approx(estimate(graph, for_cycles(graph, 400)).lut, rel=0.05)
+    board = costs(TINY, Budget.parse("cycles=400"), BOARD, 0.95, 1)
+    assert board.budget == 0.95 * BOARD.lut and board.of(bits) == tables.of(bits)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_every_model_has_a_skeleton(name: str):
+    graph = skeleton(MODELS[name], BitsSpec.uniform(MODELS[name], 3))
+    assert sum(getattr(node, "macs", 0) for node in graph.nodes) == MODELS[name].macs
+
+
+@given(st.lists(st.floats(1, 8), min_size=5, max_size=5), st.integers(0, 99), st.floats(0.05, 1.2))
+@settings(max_examples=60, deadline=None)
+def test_the_budget_holds_after_repair(widths, seed, share):
+    names = tuple(w.name for w in TINY.weight_layers())
+    fixed = BitsSpec.uniform(TINY, 4)
+    tables = np.random.default_rng(seed).uniform(0, 1, (len(names), 8, 8)).cumsum(axis=1)
+    tight = Costs(names, ("input",) * len(names), tables, 1.0, 0.0)
+    least, most = (tight.of(BitsSpec(weights=dict.fromkeys(names, b), activations=fixed.activations)) for b in (1, 8))
+    budgeted = Costs(tight.layers, tight.sources, tables, 1.0, least + share * (most - least))
+    learned = {"weights": dict(zip(names, widths)), "activations": {}}
+    bits = repaired(learned, fixed, budgeted)
+    assert budgeted.of(bits) <= budgeted.budget
+    for name, width in learned["weights"].items():
+        assert bits.weights[name] <= np.ceil(width), "no layer gets more than it asked for"
+        if share >= 1.2:
+            assert bits.weights[name] == min(max(int(np.ceil(width)), 1), 8), "what is left is spent"
+
+
+def test_the_penalty_leads_to_the_budget():
+    tables = costs(TINY, Budget.parse("bytes=500"), BOARD, 0.95, 400)
+    fixed = BitsSpec.uniform(TINY, 4)
+    widths = Widths({w.name: 8.0 for w in TINY.weight_layers()}, {})
+    pays = penalty(tables, widths, fixed, 20.0)
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            loss = pays()
+        for variable, gradient in zip(widths.variables, tape.gradient(loss, widths.variables)):
+            variable.assign(tf.clip_by_value(variable - 0.02 * tf.sign(gradient), 1.0, 8.0))
+
+    for _ in range(500):
+        step()
+    assert float(cost_of(tables, widths, fixed)) == pytest.approx(500, rel=0.1)
+
+    def all_at(width: float) -> Widths:
+        return Widths({w.name: width for w in TINY.weight_layers()}, {})
+
+    common = common_width(tables, all_at, fixed)
+    assert float(cost_of(tables, all_at(common), fixed)) == pytest.approx(500, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("40k", "should be KIND=NUMBER"),
+        ("byte=40k", "unknown kind of budget 'byte': did you mean 'bytes'"),
+        ("bytes=many", "'many' is not a number"),
+        ("bytes=-3", "must be above 0"),
+        ("bytes=", "'' is not a number"),
+    ],
+)
+def test_a_budget_that_is_none(text: str, message: str):
+    with pytest.raises(FlowError, match=message.replace("?", r"\?")):
+        Budget.parse(text)
+
+
+def test_a_budget_out_of_reach_names_the_lowest_cost():
+    budget = Budget.parse("bytes=10")
+    tables, fixed = costs(TINY, budget, BOARD, 0.95, 400), BitsSpec.uniform(TINY, 4)
+    least = sum(w.weights for w in TINY.weight_layers()) / 8
+    with pytest.raises(FlowError, match=rf"out of reach: the lowest widths cost {least:,.0f}"):
+        tables.check(lowest(TINY, SearchConfig(), fixed), budget)
+
+
+def test_the_command_from_search_to_bits_yaml(tmp_path, capsys, monkeypatch):
+    """Widths within the budget, a checkpoint, a plot; a second call has nothing left to do but say so."""
+    command = "flow search --model tiny --dataset digits --budget bytes=500 --epochs 1 --fine-epochs 1 --activations"
+    monkeypatch.setattr("sys.argv", [*command.split(), "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code
+    text = capsys.readouterr().out
+    assert "of the budget" in text and "flow build --model tiny --bits" in text.replace("\n", " ")
+    bits = BitsSpec.load(TINY, tmp_path / "bits.yaml")
+    found = json.loads((tmp_path / "search.json").read_text())
+    assert found["bits"] == bits.model_dump()
+    assert sum(w.weights * bits.weights[w.name] for w in TINY.weight_layers()) / 8 <= 500
+    assert found["share_of_budget"] <= 1 and (tmp_path / found["checkpoint"]).is_file()
+    path = json.loads((tmp_path / "widths.json").read_text())
+    assert path[-1]["epoch"] == 1 and set(path[-1]["weights"]) == {w.name for w in TINY.weight_layers()}
+    assert "<svg" in (tmp_path / "widths.svg").read_text()
