@@ -7,6 +7,7 @@ reports all speak of `s2_conv1` and mean the same layer. A spec is written with
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Literal
@@ -166,3 +167,16 @@ class ModelSpec:
         from keras_models.build import build_quantized
 
         return build_quantized(self, bits, ranges, quantizer)
+
+    def build_runtime(self, widths: Sequence[int], ranges: Ranges | None = None, nesting: str = "floor"):
+        """The network whose layers change width while it runs: a `flow.quantizers.runtime.RuntimeModel`.
+
+        Args:
+            widths: two or more of 2 to 8 bits.
+            ranges: the power-of-two steps of the layers of `keras_models.runtime.plan_runtime`; defaults if not given.
+            nesting: how lower widths follow from the stored weights: floor, centre or round.
+        """
+        from keras_models.build_runtime import build_runtime
+        from keras_models.runtime import plan_runtime
+
+        return build_runtime(plan_runtime(self, widths), ranges, nesting)

@@ -285,7 +285,7 @@ def test_a_damaged_description_is_refused(start, tmp_path):
 def test_shipped_checkpoints_are_whole(side):
     weights = side.with_suffix(".h5")
     model, meta = load_checkpoint(weights)
-    assert weights == find_checkpoint(meta.model, meta.dataset, meta.bits)
+    assert weights == find_checkpoint(meta.model, meta.dataset, meta.bits, None, meta.quantizer, meta.runtime)
     assert weights.stat().st_size < 1_000_000
     assert weights.with_suffix(".csv").is_file()
     assert model.count_params() and 0.8 < meta.accuracy < 1

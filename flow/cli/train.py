@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from keras_models.spec import ModelSpec
 
 DEFAULT_OUT = Path("runs/checkpoints")
+DEFAULT_BITS = "4"
 
 
 def train(
@@ -25,7 +26,13 @@ def train(
     bits: Annotated[
         str,
         typer.Option(help="Bits of weights and activations: 1 to 8, or a YAML file that names every layer."),
-    ] = "4",
+    ] = DEFAULT_BITS,
+    runtime_bits: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BITS,BITS", help="Widths such as 2,3,4 between which every layer can change while it runs."
+        ),
+    ] = None,
     quantizer: Annotated[
         str, typer.Option(help="uniform, n2uq (arXiv 2111.14826), n2uq-thresholds or n2uq-weights: a part of it.")
     ] = "uniform",
@@ -51,9 +58,10 @@ def train(
     """Train a network and write its checkpoint.
 
     A quantized network starts from a float network: the given one, else one in --out, else one that
-    comes with the project, else one that is trained first. A run that was stopped goes on after its
-    last whole epoch when the same command is given again. The weights of the last epoch are kept;
-    the test images are reported on and select nothing.
+    comes with the project, else one that is trained first. With --runtime-bits one network is trained
+    for all widths (Bit-Mixer, arXiv 2103.17267), in three stages: --set stages=[10,20,20]. A run that
+    was stopped goes on after its last whole epoch when the same command is given again. The weights of
+    the last epoch are kept; the test images are reported on and select nothing.
     """
     from rich.console import Console
 
@@ -71,25 +79,32 @@ def train(
     system = find_system(quantizer)
     if float_ and not system.uniform:
         raise FlowError("--quantizer is for the quantized network: leave out --float")
-    widths = None if float_ else BitsSpec.parse(spec, bits)
+    runtime = _runtime_widths(spec, runtime_bits, float_, bits, system.uniform)
+    widths = None if float_ or runtime else BitsSpec.parse(spec, bits)
     _check_writable(out)
     images = load(dataset, data, spec.input_shape)
-    config = _recipe(spec, images, not float_, epochs, seed, set_ or [])
-    command = _command(model, float_, bits, quantizer, images.name, config, start, teacher, out, set_ or [])
+    config = _recipe(_defaults(spec, images, not float_, runtime, epochs), epochs, seed, set_ or [])
+    kind = ["--float"] if float_ else ["--runtime-bits", ",".join(map(str, runtime))] if runtime else ["--bits", bits]
+    command = _command(model, kind, quantizer, images.name, config, start, teacher, out, set_ or [])
     console = Console()
     with console_progress(console) as progress:
         progress.on_message(images.source)
         try:
-            if widths is None:
+            if float_:
                 from flow.training.run import train_float
 
                 trained = train_float(spec, images, config, progress, out)
             else:
-                from flow.training.run import train_quantized
-
                 first = _float_network(spec, images, start, out, seed, progress)
                 guide = _checked_float(teacher, spec, images) if teacher else None
-                trained = train_quantized(spec, widths, images, first, config, progress, out, guide, quantizer)
+                if runtime:
+                    from flow.mixer.run import train_mixer
+
+                    trained = train_mixer(spec, runtime, images, first, config, progress, out, guide)
+                else:
+                    from flow.training.run import train_quantized
+
+                    trained = train_quantized(spec, widths, images, first, config, progress, out, guide, quantizer)
             path = trained.save(command, out)
         except OSError as error:
             raise FlowError(f"--out {out}: cannot be written: {error}") from error
@@ -112,27 +127,54 @@ def _float_network(
 def _checked_float(path: Path, spec: ModelSpec, images: Dataset) -> keras.Model:
     """Loads a float checkpoint of a network that takes the same images."""
     from flow.errors import FlowError
-    from flow.training.checkpoints import load_checkpoint
+    from flow.training.checkpoints import FLOAT_LABEL, load_checkpoint
 
     model, meta = load_checkpoint(path)
-    if meta.bits is not None:
+    if meta.label != FLOAT_LABEL:
         raise FlowError(f"{path}: holds a quantized network; a float one is needed (`flow train --float`)")
     if (meta.model, meta.dataset) != (spec.name, images.name):
         raise FlowError(f"{path}: is {meta.model} on {meta.dataset}, not {spec.name} on {images.name}")
     return model
 
 
-def _recipe(
-    spec: ModelSpec, images: Dataset, quantized: bool, epochs: int | None, seed: int, settings: list[str]
+def _runtime_widths(
+    spec: ModelSpec, text: str | None, float_: bool, bits: str, uniform: bool
+) -> tuple[int, ...] | None:
+    """What --runtime-bits says, checked against the model and the other options."""
+    from flow.errors import FlowError
+    from keras_models.runtime import parse_widths, plan_runtime
+
+    if text is None:
+        return None
+    if float_ or not uniform or bits != DEFAULT_BITS:
+        other = "--float" if float_ else "--bits" if bits != DEFAULT_BITS else "--quantizer"
+        raise FlowError(f"--runtime-bits {text}: takes the place of {other}; leave one of them out")
+    return plan_runtime(spec, parse_widths(text)).widths
+
+
+def _defaults(
+    spec: ModelSpec, images: Dataset, quantized: bool, runtime: tuple[int, ...] | None, epochs: int | None
 ) -> TrainConfig:
+    """The recipe that the settings of the command line change."""
+    from flow.errors import FlowError
+    from flow.mixer.config import STAGES, default_mixer_config
+    from flow.training.config import default_config
+
+    if runtime is None:
+        return default_config(images.name, spec.input_shape, quantized)
+    if epochs is not None and epochs < len(STAGES):
+        raise FlowError(f"--epochs {epochs}: run-time widths are trained in {len(STAGES)} stages, of an epoch or more")
+    return default_mixer_config(images.name, spec.input_shape, epochs)
+
+
+def _recipe(defaults: TrainConfig, epochs: int | None, seed: int, settings: list[str]) -> TrainConfig:
     """The default recipe with what was given on the command line."""
     import yaml
     from pydantic import ValidationError
 
     from flow.errors import FlowError, unknown
-    from flow.training.config import TrainConfig, default_config
 
-    fields = default_config(images.name, spec.input_shape, quantized).model_dump()
+    fields = defaults.model_dump()
     fields["seed"] = seed
     if epochs is not None:
         fields["epochs"] = epochs
@@ -143,17 +185,19 @@ def _recipe(
         if key not in fields:
             raise unknown("setting", key, fields)
         fields[key] = yaml.safe_load(value)
+        if key == "stages" and epochs is None and isinstance(fields[key], list):
+            fields["epochs"] = sum(fields[key])
     try:
-        return TrainConfig.model_validate(fields)
+        return type(defaults).model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
-        raise FlowError(f"--set {first['loc'][0]}={first['input']}: {first['msg']}") from error
+        what = f"{first['loc'][0]}={first['input']}: " if first["loc"] else ""
+        raise FlowError(f"--set {what}{first['msg']}") from error
 
 
 def _command(
     model: str,
-    float_: bool,
-    bits: str,
+    kind: list[str],
     quantizer: str,
     dataset: str,
     config: TrainConfig,
@@ -165,7 +209,7 @@ def _command(
     """The command that makes the checkpoint again, wherever the data lies."""
     import shlex
 
-    words = ["flow", "train", "--model", model, *(["--float"] if float_ else ["--bits", bits])]
+    words = ["flow", "train", "--model", model, *kind]
     words += ["--quantizer", quantizer] if quantizer != "uniform" else []
     words += ["--dataset", dataset, "--epochs", str(config.epochs), "--seed", str(config.seed)]
     for option, path in (("--start", start), ("--teacher", teacher)):

@@ -11,6 +11,7 @@ slope, and the smallest S that leaves a B for every channel needs the narrowest 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -65,6 +66,21 @@ def find_rescale(chain: Chain, steps: Steps) -> Rescale:
     return Rescale(fitted.multiplier, fitted.bias, fitted.shift, False, _count_differing(fitted, steps))
 
 
+def find_shared(parts: Sequence[Steps]) -> list[Rescale]:
+    """Parameters of several step functions that one unit computes with one shift: the smallest that is exact for all.
+
+    Args:
+        parts: the functions; channels, integers and grids may differ.
+    """
+    constraints = [_Constraints(steps) for steps in parts]
+    shift = _smallest_shift(constraints)
+    fitted = [_at_shift(one, steps, shift) for one, steps in zip(constraints, parts, strict=True)]
+    return [
+        Rescale(one.multiplier, one.bias, shift, False, _count_differing(one, steps))
+        for one, steps in zip(fitted, parts, strict=True)
+    ]
+
+
 def _power_of_two(chain: Chain, steps: Steps) -> Rescale | None:
     """The chain as exact fractions, rounding half to even; None if its scale or offset is no short binary fraction."""
     slope = [Fraction(2) ** (steps.grid.fraction_bits - chain.fraction_bits)] * steps.channels
@@ -105,17 +121,27 @@ def _per_channel(operation: Affine, channels: int) -> list[tuple[Fraction, Fract
 def _fit(steps: Steps) -> Rescale:
     """The smallest shift that leaves a bias for every channel; failing that, the largest that the multiplier allows."""
     constraints = _Constraints(steps)
+    return _at_shift(constraints, steps, _smallest_shift([constraints]))
 
+
+def _smallest_shift(parts: Sequence[_Constraints]) -> int:
     def solved(shift: int) -> tuple[bool, bool]:
         """Whether this shift is exact, and whether it needs too wide a multiplier; doubling M keeps both true."""
-        multiplier, room, _ = constraints.solve(shift)
-        return bool((room >= 0)[~constraints.constant].all()), bool(multiplier.max() >= constraints.limit)
+        exact, wide = True, False
+        for constraints in parts:
+            multiplier, room, _ = constraints.solve(shift)
+            exact &= bool((room >= 0)[~constraints.constant].all())
+            wide |= bool(multiplier.max() >= constraints.limit)
+        return exact, wide
 
     low, high = 0, MAX_SHIFT
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if any(solved(middle)) else (middle + 1, high)
-    shift = max(low - 1, 0) if solved(low)[1] else low
+    return max(low - 1, 0) if solved(low)[1] else low
+
+
+def _at_shift(constraints: _Constraints, steps: Steps, shift: int) -> Rescale:
     multiplier, room, lower = constraints.solve(shift)
     bias = np.where(constraints.constant, constraints.constant_code << shift, lower + np.maximum(room, 0) // 2)
     return Rescale(multiplier * np.where(steps.flip, -1, 1), bias, shift, False, 0)

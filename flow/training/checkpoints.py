@@ -1,6 +1,6 @@
 """Trained networks on disk: a weights file, what it is, and how to make it again.
 
-`<model>-<dataset>-<w4a4|n2uq-w2a2|float>.h5` holds the weights of a `tf_keras` network; the `.json` beside
+`<model>-<dataset>-<w4a4|n2uq-w2a2|mixer-w234|float>.h5` holds the weights of a `tf_keras` network; the `.json` beside
 it says which network (model, bits, ranges), how it was trained, how accurate it is, the SHA-256
 of the weights and the command that makes the file again; the `.csv` is the training log.
 """
@@ -19,8 +19,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flow.bits import BitsSpec
 from flow.errors import FlowError
+from flow.mixer.config import MixerConfig
 from flow.quantizers import UNIFORM
-from flow.tasks import ACCURACY, scores_text
+from flow.tasks import ACCURACY, metric_text, scores_text
 from flow.training.config import TrainConfig
 from flow.training.resume import write_atomically
 from keras_models import find_model
@@ -39,12 +40,13 @@ class CheckpointMeta(BaseModel):
     Attributes:
         model: key of `MODELS`.
         dataset: that it was trained on.
-        bits: width of every quantizer, None for a float network.
+        bits: width of every quantizer, None for a float network and one with run-time widths.
         ranges: step of every quantizer, None for a float network.
         quantizer: a name of `flow.quantizers.SYSTEMS`.
+        runtime: the widths that every layer can take while the network runs, None if it cannot.
         config: the recipe.
         accuracy: on all test images, of exactly these weights, in float32; None where the task is not to name a class.
-        scores: the figures of another task, by name, see `flow.tasks`.
+        scores: the figures of another task, by name, see `flow.tasks`; those of each run-time width, network-wide.
         test_images: how many test samples there are.
         note: how the checkpoint was chosen.
         command: that makes it again.
@@ -61,7 +63,8 @@ class CheckpointMeta(BaseModel):
     bits: BitsSpec | None = None
     ranges: Ranges | None = None
     quantizer: str = UNIFORM
-    config: TrainConfig
+    runtime: tuple[int, ...] | None = None
+    config: MixerConfig | TrainConfig
     accuracy: float | None = None
     scores: dict[str, float] = {}
     test_images: int
@@ -75,12 +78,15 @@ class CheckpointMeta(BaseModel):
     @property
     def score_text(self) -> str:
         """How well it does its task, for people."""
+        if self.runtime is not None:
+            found = {name: value for name, value in self.scores.items() if " at " in name}
+            return ", ".join(f"{name} {metric_text(name.split(' at ')[0], value)}" for name, value in found.items())
         return scores_text(self.scores if self.accuracy is None else {ACCURACY: self.accuracy})
 
     @property
     def label(self) -> str:
-        """``float``, ``w4a4`` or ``mixed-<hash>``, with the quantizer's name before it where that is not uniform."""
-        return label(find_model(self.model), self.bits, self.quantizer)
+        """What the file's name says of the widths, see `label`."""
+        return label(find_model(self.model), self.bits, self.quantizer, self.runtime)
 
 
 def checkpoint_dir() -> Path:
@@ -90,24 +96,30 @@ def checkpoint_dir() -> Path:
     return Path(keras_models.__file__).parent / "checkpoints"
 
 
-def label(spec: ModelSpec, bits: BitsSpec | None, quantizer: str = UNIFORM) -> str:
-    """How a file name writes the widths: ``float``, ``w4a4``, ``n2uq-w4a4`` or ``mixed-<hash>``."""
+def label(
+    spec: ModelSpec, bits: BitsSpec | None, quantizer: str = UNIFORM, runtime: tuple[int, ...] | None = None
+) -> str:
+    """How a file name writes the widths: ``float``, ``w4a4``, ``n2uq-w4a4``, ``mixed-<hash>`` or ``mixer-w234``."""
+    if runtime is not None:
+        return "mixer-w" + "".join(map(str, runtime))
     if bits is None:
         return FLOAT_LABEL
     return bits.label(spec) if quantizer == UNIFORM else f"{quantizer}-{bits.label(spec)}"
 
 
 def checkpoint_path(
-    model: str, dataset: str, bits: BitsSpec | None, folder: Path | None = None, quantizer: str = UNIFORM
-) -> Path:
+    model: str, dataset: str, bits: BitsSpec | None, folder: Path | None = None, quantizer: str = UNIFORM,
+    runtime: tuple[int, ...] | None = None,
+) -> Path:  # fmt: skip
     """Where the weights of a network are kept, whether or not they are there."""
-    name = f"{model}-{dataset}-{label(find_model(model), bits, quantizer)}.h5"
+    name = f"{model}-{dataset}-{label(find_model(model), bits, quantizer, runtime)}.h5"
     return (folder or checkpoint_dir()) / name
 
 
 def find_checkpoint(
-    model: str, dataset: str, bits: BitsSpec | None, folder: Path | None = None, quantizer: str = UNIFORM
-) -> Path | None:
+    model: str, dataset: str, bits: BitsSpec | None, folder: Path | None = None, quantizer: str = UNIFORM,
+    runtime: tuple[int, ...] | None = None,
+) -> Path | None:  # fmt: skip
     """The weights file of a trained network, or None.
 
     Args:
@@ -116,8 +128,9 @@ def find_checkpoint(
         bits: its widths, None for the float network.
         folder: where to look; the project's own folder if not given.
         quantizer: a name of `flow.quantizers.SYSTEMS`.
+        runtime: its run-time widths, if it has them; `bits` is None then.
     """
-    path = checkpoint_path(model, dataset, bits, folder, quantizer)
+    path = checkpoint_path(model, dataset, bits, folder, quantizer, runtime)
     return path if path.is_file() and path.with_suffix(".json").is_file() else None
 
 
@@ -170,7 +183,8 @@ def load_checkpoint(path: str | Path) -> tuple[keras.Model, CheckpointMeta]:
         path: of the weights file, `.h5`.
 
     Returns:
-        A QKeras (or float) network from real samples (pixel / 256) to its outputs, and its description.
+        A QKeras or float network, or a `RuntimeModel`, from real samples (pixel / 256) to its outputs, and its
+        description.
 
     Raises:
         FlowError: a file is missing or corrupt; the message gives the command that makes it again.
@@ -186,7 +200,12 @@ def load_checkpoint(path: str | Path) -> tuple[keras.Model, CheckpointMeta]:
             f"{meta.sha256[:16]}...; made again by: {meta.command}"
         )
     spec = find_model(meta.model)
-    model = spec.build_float() if meta.bits is None else spec.build_quantized(meta.bits, meta.ranges, meta.quantizer)
+    if meta.runtime is not None:
+        model = spec.build_runtime(meta.runtime, meta.ranges, meta.config.nesting)
+    elif meta.bits is None:
+        model = spec.build_float()
+    else:
+        model = spec.build_quantized(meta.bits, meta.ranges, meta.quantizer)
     model.load_weights(path)
     return model, meta
 

@@ -8,16 +8,13 @@ so that weights move between the two; in float32 both return the same logits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from flow.bits import BitsSpec
 from flow.keras_env import keras, tf
 from flow.quantizers import UNIFORM, check_widths, find_system
+from flow.quantizers.uniform import Quantizer, relu_quantizer, signed_quantizer
 from keras_models.build import NonuniformParts, build_with, window
 from keras_models.ranges import BIAS_BITS, Ranges
 from keras_models.spec import ModelSpec, WeightLayer
-
-Quantizer = Callable[[tf.Tensor], tf.Tensor]
 
 
 def build_trainable(spec: ModelSpec, bits: BitsSpec, ranges: Ranges, quantizer: str = UNIFORM) -> keras.Model:
@@ -33,39 +30,6 @@ def build_trainable(spec: ModelSpec, bits: BitsSpec, ranges: Ranges, quantizer: 
     check_widths(spec, bits, system)
     parts = None if system.uniform else NonuniformParts(spec, bits, ranges, system)
     return build_with(spec, _TrainableLayers(bits, ranges, parts), f"{spec.name}_trainable")
-
-
-def relu_quantizer(bits: int, exponent: int) -> Quantizer:
-    """`qkeras.quantized_relu`: unsigned, gradient 1 where 0 < x <= largest value, else 0."""
-    step, top = 2.0**exponent, 2.0**bits - 1
-
-    @tf.custom_gradient
-    def quantize(x):
-        codes = tf.clip_by_value(tf.round(x * tf.cast(1 / step, x.dtype)), 0, tf.cast(top, x.dtype))
-
-        def gradient(upstream):
-            inside = tf.logical_and(x > 0, x <= tf.cast(top * step, x.dtype))
-            return upstream * tf.cast(inside, x.dtype)
-
-        return codes * tf.cast(step, x.dtype), gradient
-
-    return quantize
-
-
-def signed_quantizer(bits: int, exponent: int) -> Quantizer:
-    """`qkeras.quantized_bits`, or `binary` for 1 bit: gradient 1 everywhere."""
-    step, top = 2.0**exponent, 2.0 ** (bits - 1)
-
-    @tf.custom_gradient
-    def quantize(x):
-        if bits == 1:
-            values = tf.where(x < 0, -tf.ones_like(x), tf.ones_like(x))
-        else:
-            codes = tf.clip_by_value(tf.round(x * (1 / step)), -top, top - 1)
-            values = codes * step
-        return values, lambda upstream: upstream
-
-    return quantize
 
 
 class _TrainableLayers:

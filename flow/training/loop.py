@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,9 @@ from flow.tasks import ACCURACY, METRICS, score
 from flow.training.batches import epoch_batches
 from flow.training.config import TrainConfig
 from flow.training.objectives import OBJECTIVES, Objective
+from flow.training.optimizers import Optimizers
 from flow.training.progress import EpochRecord, Progress
+from flow.training.rates import learning_rate
 from flow.training.resume import TrainState, load_state, save_state
 
 PIXEL_SCALE = 256.0
@@ -73,7 +74,7 @@ def fit(
         A record per epoch, earlier ones of a resumed run included.
     """
     others = beside.variables if beside else []
-    optimizer = _Optimizers(model, config, others)
+    optimizer = Optimizers(model, config, others=others)
     variables = model.weights + others + optimizer.variables
     history: list[dict[str, float]] = []
     if state_path is not None:
@@ -117,20 +118,6 @@ def fit(
             save_state(state_path, TrainState(identity, done, arrays, history))
         progress.on_epoch(record)
     return history
-
-
-def learning_rate(config: TrainConfig, epoch: float) -> float:
-    """Linear rise, then half a cosine down to zero at the end.
-
-    Args:
-        config: peak, epochs and length of the rise.
-        epoch: passed so far, with a fraction.
-    """
-    warmup = min(config.warmup_epochs, config.epochs / 5)
-    if epoch < warmup:
-        return config.learning_rate * (epoch + 0.01) / (warmup + 0.01)
-    passed = (epoch - warmup) / (config.epochs - warmup)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * passed))
 
 
 def as_numbers(samples) -> tf.Tensor:
@@ -182,47 +169,6 @@ def _train_epoch(
     return losses / steps, counted / seen
 
 
-class _Optimizers:
-    """One optimizer for what a network computes with, one at a lower rate for what its quantizers learn.
-
-    A layer says in `quantizer_variables` which of its variables those are.
-    """
-
-    def __init__(self, model: keras.Model, config: TrainConfig, others: list[tf.Variable]) -> None:
-        own = [v for layer in model.layers for v in getattr(layer, "quantizer_variables", ())] + others
-        slow = {id(v) for v in own}
-        groups = [([v for v in model.trainable_variables if id(v) not in slow], 1.0), (own, config.quantizer_rate)]
-        self._groups = [(_optimizer(config), variables, rate) for variables, rate in groups if variables]
-        for optimizer, variables, _ in self._groups:
-            optimizer.build(variables)
-
-    @property
-    def variables(self) -> list:
-        """The state of all, in a fixed order."""
-        return [variable for optimizer, _, _ in self._groups for variable in optimizer.variables]
-
-    @property
-    def learning_rate(self):
-        """That of the weights."""
-        return self._groups[0][0].learning_rate
-
-    def set_learning_rate(self, rate: float) -> None:
-        for optimizer, _, share in self._groups:
-            optimizer.learning_rate.assign(rate * share)
-
-    def apply(self, tape: tf.GradientTape, loss) -> None:
-        """One step down the gradient."""
-        gradients = tape.gradient(loss, [variables for _, variables, _ in self._groups])
-        for (optimizer, variables, _), of_group in zip(self._groups, gradients, strict=True):
-            optimizer.apply_gradients(zip(of_group, variables, strict=True))
-
-
-def _optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
-    if config.optimizer == "adam":
-        return keras.optimizers.Adam(config.learning_rate, jit_compile=False)
-    return keras.optimizers.SGD(config.learning_rate, momentum=0.9, nesterov=True, jit_compile=False)
-
-
 def _train_step(model, optimizer, config: TrainConfig, objective: Objective, teacher, frozen: bool, penalty):
     """One step as a graph: raw samples, labels -> loss, what the objective counts."""
     kernels = [v for v in model.trainable_variables if "kernel" in v.name]
@@ -242,7 +188,7 @@ def _train_step(model, optimizer, config: TrainConfig, objective: Objective, tea
                 loss += config.weight_decay * decay
             if penalty is not None:
                 loss += penalty()
-        optimizer.apply(tape, loss)
+        optimizer.apply(optimizer.gradients(tape, loss))
         return loss, objective.count(outputs, x, labels)
 
     return step

@@ -49,9 +49,10 @@ class Trained:
         history: a record per epoch.
         scores: on all test samples, of `model`, see `flow.tasks`.
         test_images: how many test samples there are.
-        bits: widths, None for a float network.
+        bits: widths, None for a float network and one with run-time widths.
         ranges: steps, None for a float network.
         quantizer: a name of `flow.quantizers.SYSTEMS`.
+        runtime: run-time widths, None for a network that has none.
         start_sha256, teacher_sha256: of the networks it was made from.
         state_path: of the state that is not needed any more once the checkpoint is saved.
     """
@@ -66,6 +67,7 @@ class Trained:
     bits: BitsSpec | None = None
     ranges: Ranges | None = None
     quantizer: str = UNIFORM
+    runtime: tuple[int, ...] | None = None
     start_sha256: str | None = None
     teacher_sha256: str | None = None
     state_path: Path | None = None
@@ -85,13 +87,14 @@ class Trained:
         Returns:
             The path of the weights file.
         """
-        path = checkpoint_path(self.spec.name, self.dataset, self.bits, folder, self.quantizer)
+        path = checkpoint_path(self.spec.name, self.dataset, self.bits, folder, self.quantizer, self.runtime)
         meta = CheckpointMeta(
             model=self.spec.name,
             dataset=self.dataset,
             bits=self.bits,
             ranges=self.ranges,
             quantizer=self.quantizer,
+            runtime=self.runtime,
             config=self.config,
             accuracy=self.accuracy,
             scores={name: value for name, value in self.scores.items() if name != ACCURACY},
@@ -133,7 +136,7 @@ def train_float(
     hashes = () if teacher is None else (weights_sha256(teacher),)
     identity = run_identity(spec.name, data, config, *hashes)
     progress.on_message(f"float {spec.name} on {data.name}: {config.epochs} epochs")
-    state_path = _state_path(state_dir, identity)
+    state_path = state_file(state_dir, identity)
     freeze = _statistics_of(model, data)
     history = fit(model, data, config, progress, state_path, identity, teacher, freeze, spec.task)
     final = spec.build_float()
@@ -192,7 +195,7 @@ def train_quantized(
     progress.on_message(
         f"{spec.name} at {label(spec, bits, quantizer)} on {data.name}: {config.epochs} epochs from the float network"
     )
-    state_path = _state_path(state_dir, identity)
+    state_path = state_file(state_dir, identity)
     freeze = _statistics_of(model, data)
     history = fit(model, data, config, progress, state_path, identity, teacher, freeze, spec.task)
     final = spec.build_quantized(bits, ranges, quantizer)
@@ -232,7 +235,7 @@ def run_identity(model: str, data: Dataset, config: TrainConfig, *parts: str) ->
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _state_path(state_dir: Path | None, identity: str) -> Path | None:
+def state_file(state_dir: Path | None, identity: str) -> Path | None:
     return None if state_dir is None else state_dir / f"training-{identity[:12]}.state"
 
 
