@@ -189,7 +189,7 @@ def test_component(component: str, bench: str, parameters: dict[str, int]) -> No
 
 def test_every_component_has_a_bench() -> None:
     inner = {
-        "affine", "dot_product", "negated_sum", "negated_tree", "pair_sums", "plane_sum", "pool", "rom",
-        "threshold_parallel", "threshold_search",
+        "affine", "delay", "dot_product", "negated_sum", "negated_tree", "pair_sums", "pipeline_control",
+        "plane_sum", "pool", "rom", "shift_add", "threshold_parallel", "threshold_search",
     }  # fmt: skip
     assert {path.stem for path in rtl.VERILOG} - inner == {component for component, _ in TABLE}
