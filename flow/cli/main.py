@@ -20,7 +20,8 @@ app = typer.Typer(
 )
 
 COMMANDS = (
-    "build", "sweep", "compare", "train", "study", "search", "mixer", "pick", "simulate", "handoff", "doctor", "models",
+    "build", "sweep", "compare", "train", "study", "search", "isocost", "mixer", "pick", "simulate", "handoff",
+    "doctor", "models",
 )  # fmt: skip
 for _name in COMMANDS:
     app.command(name=_name)(getattr(import_module(f"flow.cli.{_name}"), _name))

@@ -116,6 +116,7 @@ def train_float(
     config: TrainConfig | None = None,
     progress: Progress | None = None,
     state_dir: Path | None = None,
+    teacher: keras.Model | None = None,
 ) -> Trained:
     """Trains the float network, from random weights.
 
@@ -125,17 +126,19 @@ def train_float(
         config: the recipe; `default_config` if not given.
         progress: is told of every epoch.
         state_dir: where an interrupted run is kept and found again; None keeps none.
+        teacher: of the soft labels, if the recipe has any; None for no teacher.
     """
     config = config or default_config(data.name, spec.input_shape, quantized=False)
     progress = progress or Silent()
     keras.utils.set_random_seed(config.seed)
     with precision(config.arithmetic):
         model = spec.build_float()
-    identity = run_identity(spec.name, data, config)
+    hashes = () if teacher is None else (weights_sha256(teacher),)
+    identity = run_identity(spec.name, data, config, *hashes)
     progress.on_message(f"float {spec.name} on {data.name}: {config.epochs} epochs")
     state_path = state_file(state_dir, identity)
     freeze = _statistics_of(model, data)
-    history = fit(model, data, config, progress, state_path, identity, before_frozen=freeze, task=spec.task)
+    history = fit(model, data, config, progress, state_path, identity, teacher, freeze, spec.task)
     final = spec.build_float()
     copy_weights(model, final)
     return Trained(
@@ -146,6 +149,7 @@ def train_float(
         history=history,
         scores=evaluate(final, data, spec.task),
         test_images=len(data.x_test),
+        teacher_sha256=hashes[0] if hashes else None,
         state_path=state_path,
     )
 

@@ -1,0 +1,102 @@
+"""flow isocost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def isocost(
+    model: Annotated[str, typer.Option(help="Network whose channels are multiplied: a classifier.")] = "resnet8",
+    bits: Annotated[str, typer.Option(help="Widths of all weights, with commas between.")] = "1,2,4,8",
+    equal: Annotated[str, typer.Option(help="bytes of weights, luts at --cycles, or cycles on --board.")] = "bytes",
+    share: Annotated[
+        float, typer.Option(min=0.01, max=1, help="MACs of the network of the widest width, as a share of the model's.")
+    ] = 1 / 3,
+    cycles: Annotated[int, typer.Option(min=1, help="Cycles between frames of every built network.")] = 16384,
+    board: Annotated[str, typer.Option(help="Whose resources the builds may fill.")] = "pynq-z2",
+    dataset: Annotated[str, typer.Option(help="A name of `flow models`, or auto.")] = "auto",
+    data: Annotated[Path | None, typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 1,
+    mixed: Annotated[bool, typer.Option(help="Add a network with searched widths at the same cost.")] = True,
+    float_epochs: Annotated[int, typer.Option(min=1, help="Of each network's float start.")] = 10,
+    search_epochs: Annotated[int, typer.Option(min=1, help="In which widths are searched.")] = 8,
+    epochs: Annotated[int, typer.Option(min=1, help="At the final widths.")] = 15,
+    hardware: Annotated[bool, typer.Option(help="Build the networks of seed 0: C simulation, RTL, synthesis.")] = False,
+    images: Annotated[int, typer.Option(min=1, help="Test images that go through C simulation and RTL.")] = 200,
+    plan_only: Annotated[bool, typer.Option("--plan", help="Show the networks and their cost, and stop.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of the study. [runs/isocost-<model>-<equal>]")] = None,
+) -> None:
+    """Compare bit-widths at equal cost: fewer bits, more channels.
+
+    For every width of the weights (activations have 8 bits) the channels are multiplied until the network costs what
+    the one of the widest width costs: the question of Chin et al., arXiv 2008.09916, at equal bytes, and at equal LUTs
+    or cycles of this project's hardware. Added are networks that were not widened, and one whose widths were searched
+    layer by layer at the same cost. Results so far are in <out>/isocost.md, .json, .csv and accuracy.svg; the command
+    goes on where it was stopped.
+    """
+    from rich.console import Console
+
+    from flow.boards import find_board
+    from flow.cli.tables import plain_table
+    from flow.folding.budget import UTILIZATION
+    from flow.isocost.arms import parse_widths, plan, reference
+    from flow.isocost.solve import Equal
+    from keras_models import find_model
+
+    spec, widths, place = find_model(model), parse_widths(bits), out or Path("runs") / f"isocost-{model}-{equal}"
+    chip = find_board(board)
+    common = Equal.of(equal, reference(spec, share), widths[-1], chip, UTILIZATION, cycles)
+    arms = plan(spec, widths, common, seeds, 4 if mixed else None)
+    console = Console()
+    table = plain_table("", "weights, bits", "network", "kind", "MACs", "of the common cost", right=(1, 4, 5))
+    for arm in arms:
+        if arm.seed == 0:
+            part = "-" if arm.bits is None else f"{common.cost(arm.spec, arm.bits) / common.target:.1%}"
+            table.add_row(arm.label, arm.spec.name, arm.group, f"{arm.spec.macs:,}", part)
+    console.print(table)
+    if plan_only:
+        return
+
+    from flow.datasets import load
+    from flow.isocost.results import MARKDOWN, read_row, write
+    from flow.isocost.train import Recipe, base_teacher, finished, found_widths, train_arm
+    from flow.training.console import console_progress
+
+    images_of = load(dataset, data, spec.input_shape)
+
+    def results() -> None:
+        done = [(arm, finished(arm, images_of.name, place)) for arm in arms]
+        rows = [
+            read_row(arm, found_widths(arm, place), common, path, place / "builds" / arm.name)
+            for arm, path in done
+            if path is not None
+        ]
+        write(rows, common, place)
+
+    recipe = Recipe(float_epochs, search_epochs, epochs)
+    with console_progress(console) as progress:
+        progress.on_message(images_of.source)
+        try:
+            teacher = base_teacher(model, images_of, place, progress)
+            for number, arm in enumerate(arms, start=1):
+                progress.on_message(f"network {number} of {len(arms)}: {arm.name}")
+                train_arm(arm, common, chip, images_of, teacher, recipe, place, progress)
+                results()
+        except KeyboardInterrupt:
+            progress.on_message("stopped; the same command goes on after the last whole epoch")
+            raise typer.Exit(130) from None
+    if hardware:
+        from flow.isocost.build import build_arm
+        from flow.pipeline.reporter import Reporter
+
+        with Reporter(console) as reporter:
+            for arm in arms:
+                if arm.seed == 0:
+                    reporter.line(f"building {arm.name}")
+                    found = found_widths(arm, place)
+                    build_arm(arm, found, images_of.name, data, board, cycles, images, place, reporter)
+                    results()
+    console.print((place / MARKDOWN).read_text(), highlight=False, markup=False, soft_wrap=True)
