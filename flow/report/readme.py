@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flow.files import write_whole
 from flow.report import Report, load
-from flow.report.summary import amount
+from flow.report.summary import amount, routed_mhz
 from flow.report.tables import table
 
 _BEGIN = "<!-- results: written by `python -m flow.report.readme` from results/ -->"
@@ -62,7 +62,7 @@ def _row(name: str, report: Report) -> tuple[str, ...]:
         f"{amount(report.frames_per_second, 0)} at {report.latency.clock_mhz:g} MHz",
         *cells,
         report.resources.device,
-        f"{amount(report.timing.fmax_mhz, 1)} MHz",
+        routed_mhz(report),
     )
 
 

@@ -51,7 +51,7 @@ def _fit(report: Report) -> str:
 
 def summary_rows(report: Report) -> list[tuple[str, str]]:
     """Names and values, the most important first."""
-    exact, latency, timing = report.exact, report.latency, report.timing
+    exact, latency = report.exact, report.latency
     differing = (exact.golden_vs_keras, exact.golden_vs_csim, exact.golden_vs_rtl)
     images = (exact.keras_images, exact.csim_images, exact.rtl_images)
     fps = report.frames_per_second
@@ -78,8 +78,14 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
             f"at the target clock of {latency.clock_mhz:g} MHz",
             f"{amount(fps, 0)} frames a second, {amount(first_ms, 3)} ms for the first",
         ),
-        ("slowest module, routed on ECP5", f"{amount(timing.fmax_mhz, 1)} MHz" + (f" ({slowest})" if slowest else "")),
+        ("slowest module, routed on ECP5", routed_mhz(report) + (f" ({slowest})" if slowest else "")),
     ]
+
+
+def routed_mhz(report: Report) -> str:
+    """Fmax of the slowest module with its unit; a dash where nothing was routed."""
+    mhz = report.timing.fmax_mhz
+    return DASH if mhz is None else f"{amount(mhz, 1)} MHz"
 
 
 def _quantizer_rows(report: Report) -> list[tuple[str, str]]:
