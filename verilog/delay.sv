@@ -1,6 +1,7 @@
 // delay: a value some cycles later, inside a pipeline that its owner halts.
 //
 // Formula:  out(t) = in(t - CYCLES), counting only cycles in which enable is high.
+// Rate:     a value every enabled cycle.
 // Latency:  CYCLES.
 // Reset:    none: the owner knows which values count.
 module delay #(

@@ -1,5 +1,6 @@
 // pipeline_control: the handshake of a pipeline that computes something new in every cycle.
 //
+// Formula:  out = in, as far as the handshake goes.
 // Beats:    a beat that is taken leaves STAGES enabled cycles later; the pipeline's registers move when enable is high.
 // Rate:     one beat a cycle. When a beat at the end is not taken, the whole pipeline halts.
 // Latency:  STAGES cycles.

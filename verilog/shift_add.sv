@@ -2,7 +2,9 @@
 //
 // Formula:  sum = (a << A_SHIFT) + (b << B_SHIFT), or the difference, in OUT_WIDTH bits: exact if the result fits them.
 //           Low bits that only one operand has are wires, and the adder is as wide as the rest.
+// Rate:     a sum a cycle; wires and carry chains alone.
 // Latency:  0, no clock.
+// Reset:    none.
 module shift_add #(
     parameter int unsigned A_WIDTH   = 4,  // bits of a
     parameter int unsigned A_SIGNED  = 0,  // 1: a is two's complement
