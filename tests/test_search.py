@@ -38,12 +38,14 @@ def kernel(seed: int = 0) -> tf.Tensor:
 def test_at_a_whole_width_it_is_the_ordinary_quantizer(bits: int):
     values = kernel()
     steps = gaussian_steps()[bits - 1] * np.sqrt((values.numpy() ** 2).mean(axis=0))
-    expected = quantize(values.numpy() / steps, bits, 0, signed=True) * steps
-    np.testing.assert_allclose(relaxed(weights_at)(values, tf.constant(float(bits))), expected, rtol=1e-3, atol=1e-4)
+    found = relaxed(weights_at)(values, tf.constant(float(bits))).numpy() / steps
+    expected = quantize(values.numpy() / steps, bits, 0, signed=True)
+    np.testing.assert_array_equal(np.rint(found), expected)
+    np.testing.assert_allclose(found, expected, atol=1e-4, err_msg="on the grid but for float32")
     activation = rectified_at(np.full(8, 0.25, np.float32))
     expected = quantize(values.numpy(), bits, -2, signed=False)
     found = relaxed(activation, rectifies=True)(values, tf.constant(float(bits)))
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("width", [1.3, 2.5, 3.9, 6.2])
@@ -60,8 +62,9 @@ def test_the_width_s_gradient_is_that_of_finite_differences(width: float, kind: 
     with tf.GradientTape() as tape:
         value = loss(tf.convert_to_tensor(variable))
     found = tape.gradient(value, variable)
-    difference = (loss(tf.constant(width + 0.01)) - loss(tf.constant(width - 0.01))) / 0.02
-    np.testing.assert_allclose(found, difference, rtol=0.02, atol=0.02)
+    # linear between whole widths: what is left is float32
+    difference = (loss(tf.constant(width + 0.05)) - loss(tf.constant(width - 0.05))) / 0.1
+    np.testing.assert_allclose(found, difference, rtol=1e-3, atol=1e-3)
 
 
 def test_the_values_gradient_passes_straight_through():

@@ -21,8 +21,6 @@ from keras_models.build import build_with
 from keras_models.ranges import BIAS_BITS, Ranges
 from keras_models.spec import ModelSpec, WeightLayer
 
-_BELOW_TOP = MAX_BITS - 1e-4
-
 
 @cache
 def gaussian_steps() -> np.ndarray:
@@ -80,8 +78,8 @@ def relaxed(quantize_at: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], rectifies:
 
     @tf.custom_gradient
     def quantizer(x, width):
-        clipped = tf.clip_by_value(width, float(MIN_BITS), _BELOW_TOP)
-        floor = tf.floor(clipped)
+        clipped = tf.clip_by_value(width, float(MIN_BITS), float(MAX_BITS))
+        floor = tf.minimum(tf.floor(clipped), MAX_BITS - 1.0)  # the top width is the upper end of the last interval
         share, narrow = clipped - floor, tf.cast(floor, tf.int32)
         low, high = quantize_at(x, narrow), quantize_at(x, narrow + 1)
 
@@ -91,7 +89,7 @@ def relaxed(quantize_at: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], rectifies:
                 passed = upstream * tf.cast(tf.logical_and(x > 0, x <= tf.reduce_max(high)), upstream.dtype)
             return passed, tf.reduce_sum(upstream * (high - low))
 
-        return low + share * (high - low), gradient
+        return (1 - share) * low + share * high, gradient  # either end exactly
 
     return quantizer
 
