@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-Rate, Files, Range = "Rate and board", "Files", "Part of the flow"
+from flow.cli.options import Board, Data, Dataset, Images, MaxCycles, Seed, Settings, TargetFps
 
 
 def build(
@@ -25,25 +25,16 @@ def build(
     samples: Annotated[
         Path | None, typer.Option(help="An .npz with x, and y for accuracy, to try a model file on. [random inputs]")
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="A name of `flow models`, or auto. [auto]")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")] = None,
-    board: Annotated[
-        str | None, typer.Option(help="Board whose resources are the budget. [pynq-z2]", rich_help_panel=Rate)
-    ] = None,
-    target_fps: Annotated[
-        float | None, typer.Option(help="Frames a second at the board's clock.", rich_help_panel=Rate)
-    ] = None,
-    max_cycles: Annotated[
-        int | None,
-        typer.Option(help="Cycles between frames. Without a target: the best rate that fits.", rich_help_panel=Rate),
-    ] = None,
-    images: Annotated[
-        int | None, typer.Option(help="Test images that go through C simulation and RTL. [1000]")
-    ] = None,
+    dataset: Dataset = None,
+    data: Data = None,
+    board: Board = None,
+    target_fps: TargetFps = None,
+    max_cycles: MaxCycles = None,
+    images: Images = None,
     epochs: Annotated[
         int | None, typer.Option(help="Train anew, this long, instead of taking the checkpoint that comes along.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of training and of the benches' stalls. [0]")] = None,
+    seed: Seed = None,
     checkpoint: Annotated[Path | None, typer.Option(help="A checkpoint of `flow train`.")] = None,
     output: Annotated[
         str | None,
@@ -62,9 +53,7 @@ def build(
     first: Annotated[str | None, typer.Option("--from", metavar="STAGE", help="First stage to run.")] = None,
     last: Annotated[str | None, typer.Option("--to", metavar="STAGE", help="Last stage to run.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML with any of these settings.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting more, for example images=200.")
-    ] = None,
+    settings: Settings = None,
 ) -> None:
     """Build a network: train, fold, convert, csim, rtl, simulate, synthesize, report.
 

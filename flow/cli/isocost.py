@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from flow.cli.options import Data
+
 
 def isocost(
     model: Annotated[str, typer.Option(help="Network whose channels are multiplied: a classifier.")] = "resnet8",
@@ -18,7 +20,7 @@ def isocost(
     cycles: Annotated[int, typer.Option(min=1, help="Cycles between frames of every built network.")] = 16384,
     board: Annotated[str, typer.Option(help="Whose resources the builds may fill.")] = "pynq-z2",
     dataset: Annotated[str, typer.Option(help="A name of `flow models`, or auto.")] = "auto",
-    data: Annotated[Path | None, typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")] = None,
+    data: Data = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 1,
     mixed: Annotated[bool, typer.Option(help="Add a network with searched widths at the same cost.")] = True,
     float_epochs: Annotated[int, typer.Option(min=1, help="Of each network's float start.")] = 10,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from flow.cli.options import Data
+
 
 def mixer(
     model: Annotated[str, typer.Option(help="Network: a name of `flow models`.")] = "resnet8",
@@ -17,7 +19,7 @@ def mixer(
         Path | None, typer.Option(help="Its weights; if not given, those in runs/checkpoints or with the project.")
     ] = None,
     dataset: Annotated[str, typer.Option(help="A name of `flow models`, or auto.")] = "auto",
-    data: Annotated[Path | None, typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")] = None,
+    data: Data = None,
     samples: Annotated[int, typer.Option(min=0, help="Random configurations.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Of the sampling.")] = 0,
     check: Annotated[

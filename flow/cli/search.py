@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from flow.cli.options import Data
+
 
 def search(
     budget: Annotated[
@@ -23,7 +25,7 @@ def search(
     ] = False,
     activation_bits: Annotated[int, typer.Option(min=1, max=8, help="Of activations that are not searched.")] = 4,
     dataset: Annotated[str, typer.Option(help="A name of `flow models`, or auto.")] = "auto",
-    data: Annotated[Path | None, typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")] = None,
+    data: Data = None,
     board: Annotated[str, typer.Option(help="For budgets of LUTs and cycles.")] = "pynq-z2",
     max_cycles: Annotated[int, typer.Option(min=1, help="Cycles between frames, for a budget of LUTs.")] = 8192,
     epochs: Annotated[int, typer.Option(min=1, help="In which widths are learned.")] = 8,

@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from flow.cli.options import Data
+
 
 def study(
     model: Annotated[str, typer.Option(help="Network: resnet8, tiny.")] = "resnet8",
     dataset: Annotated[str, typer.Option(help="cifar10, digits or auto.")] = "auto",
-    data: Annotated[Path | None, typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")] = None,
+    data: Data = None,
     epochs: Annotated[int, typer.Option(min=1, help="Of every training.")] = 15,
     only: Annotated[
         str | None, typer.Option(metavar="ARM,ARM", help="Some arms, such as n2uq-w2a2-seed-0,uniform-w2a2-seed-0.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-Rate = "Rate and board"
+from flow.cli.options import Board, Data, Dataset, Images, MaxCycles, Seed, Settings, TargetFps
 
 
 def sweep(
@@ -15,33 +15,22 @@ def sweep(
         str, typer.Option(help="Widths to build, 1 to 8, with commas between; a bits.yaml may stand among them.")
     ] = "2,3,4,6,8",
     model: Annotated[str | None, typer.Option(help="Network to build; `flow models` lists them. [resnet8]")] = None,
-    dataset: Annotated[str | None, typer.Option(help="A name of `flow models`, or auto. [auto]")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")] = None,
-    board: Annotated[
-        str | None, typer.Option(help="Board whose resources are the budget. [pynq-z2]", rich_help_panel=Rate)
-    ] = None,
-    target_fps: Annotated[
-        float | None, typer.Option(help="Frames a second at the board's clock.", rich_help_panel=Rate)
-    ] = None,
-    max_cycles: Annotated[
-        int | None,
-        typer.Option(help="Cycles between frames. Without a target: the best rate that fits.", rich_help_panel=Rate),
-    ] = None,
-    images: Annotated[
-        int | None, typer.Option(help="Test images that go through C simulation and RTL. [1000]")
-    ] = None,
+    dataset: Dataset = None,
+    data: Data = None,
+    board: Board = None,
+    target_fps: TargetFps = None,
+    max_cycles: MaxCycles = None,
+    images: Images = None,
     epochs: Annotated[
         int | None, typer.Option(help="Train anew, this long, instead of taking the checkpoints that come along.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of training and of the benches' stalls. [0]")] = None,
+    seed: Seed = None,
     jobs: Annotated[
         int, typer.Option(min=1, help="Builds at a time. Some stages of one build use two cores already.")
     ] = 2,
     out: Annotated[Path, typer.Option(help="Folder of the builds' folders, and of the comparison's.")] = Path("runs"),
     config: Annotated[Path | None, typer.Option(help="YAML with any setting of a build but bits.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting more, such as images=200.")
-    ] = None,
+    settings: Settings = None,
 ) -> None:
     """Build a network at several widths, two at a time, and compare the builds.
 

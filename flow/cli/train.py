@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flow.cli.options import Data
+
 if TYPE_CHECKING:
     from flow.datasets import Dataset
     from flow.keras_env import keras
@@ -39,7 +41,7 @@ def train(
     dataset: Annotated[
         str, typer.Option(help="A name of `flow models`, or auto: the first that the model takes and that is here.")
     ] = "auto",
-    data: Annotated[Path | None, typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")] = None,
+    data: Data = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training images.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of initial weights, order and augmentation.")] = 0,
     start: Annotated[

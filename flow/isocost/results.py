@@ -13,10 +13,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from flow.bits import BitsSpec
-from flow.files import read_json, write_json, write_whole
+from flow.files import write_json, write_whole
 from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Arm
 from flow.isocost.solve import Equal
-from flow.report.schema import check
+from flow.report.measured import with_measured
 from flow.search.costs import width_of
 from flow.training.checkpoints import read_meta
 
@@ -68,21 +68,7 @@ def read_row(arm: Arm, bits: BitsSpec, equal: Equal, checkpoint: Path, run: Path
         bit_operations=sum(w.macs * bits.weights[w.name] * width_of(bits, w.source) for w in layers),
         sha256=meta.sha256,
     )  # fmt: skip
-    file = None if run is None else next(iter(sorted(run.glob("*_report/report.json"))), None)
-    if file is None:
-        return row
-    report = check(read_json(file))
-    exact = (report.exact.golden_vs_keras, report.exact.golden_vs_csim, report.exact.golden_vs_rtl)
-    total = report.resources.total
-    measured = {
-        "lut": None if total is None else total.luts_used,
-        "dsp": None if total is None else total.dsp,
-        "bram36": None if total is None else total.bram36,
-        "interval_cycles": report.latency.interval_cycles,
-        "differing": None if None in exact else sum(exact),
-        "images": report.exact.images,
-    }
-    return Row(**(asdict(row) | measured))
+    return with_measured(row, run)
 
 
 def write(rows: Sequence[Row], equal: Equal, folder: Path) -> list[Path]:

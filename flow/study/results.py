@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from flow.files import read_json, write_json, write_whole
+from flow.files import write_json, write_whole
 from flow.quantizers import UNIFORM
-from flow.report.schema import check
+from flow.report.measured import with_measured
 from flow.study.arms import Arm
 from flow.training.checkpoints import read_meta
 
@@ -77,19 +77,7 @@ def read_row(arm: Arm, checkpoint: Path, run: Path | None) -> Row:
         arm.name, arm.bits, arm.quantizer, arm.seed, meta.config.epochs, meta.accuracy, meta.test_images,
         _median_seconds(checkpoint), sha256=meta.sha256,
     )  # fmt: skip
-    report_file = None if run is None else next(iter(sorted(run.glob("*_report/report.json"))), None)
-    if report_file is None:
-        return row
-    report = check(read_json(report_file))
-    exact = (report.exact.golden_vs_keras, report.exact.golden_vs_csim, report.exact.golden_vs_rtl)
-    total = report.resources.total
-    measured = {
-        "lut": None if total is None else total.luts_used,
-        "interval_cycles": report.latency.interval_cycles,
-        "differing": None if None in exact else sum(exact),
-        "images": report.exact.images,
-    }
-    return Row(**(asdict(row) | measured))
+    return with_measured(row, run)
 
 
 def _median_seconds(checkpoint: Path) -> float | None:
