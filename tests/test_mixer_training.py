@@ -27,6 +27,7 @@ from flow.quantizers.runtime import (
 )
 from flow.training.checkpoints import find_checkpoint, load_checkpoint
 from flow.training.config import TrainConfig
+from flow.training.lessons import SILENCE
 from flow.training.loop import predict
 from flow.training.objectives import OBJECTIVES
 from flow.training.optimizers import Optimizers
@@ -53,12 +54,14 @@ def optimizer_of(model: RuntimeModel) -> Optimizers:
 def test_a_step_changes_the_selected_sets_alone(frozen: bool):
     model = random_network()
     optimizer = optimizer_of(model)
-    step = mixed_step(model, optimizer, SHORT, OBJECTIVES["classification"], TINY.build_float(), frozen)
+    step = mixed_step(model, optimizer, SHORT, OBJECTIVES["classification"], 0.5, frozen)
     labels = tf.constant(np.arange(16) % 10)
+    taught = tf.constant(np.random.default_rng(1).normal(0, 1, (16, 10)), tf.float32)
     rows = np.array([[0, 2, 1], [2, 2, 1]], np.int32)
-    step(images(16), labels, tf.constant(np.full((2, 3), 1, np.int32)))  # leaves moments that must not move others
+    # leaves moments that must not move others
+    step(images(16), labels, taught, tf.constant(np.full((2, 3), 1, np.int32)))
     before = {variable.name: variable.numpy() for variable in model.weights}
-    step(images(16), labels, tf.constant(rows))
+    step(images(16), labels, taught, tf.constant(rows))
     visited = {"conv1_bn": {0}, "s1_bn1": {0, 2}, "s1_bn2": {2, 8}, "s1_skip_bn": {1}}
     for layer in model.of_kind(TransitionalBatchNormalization):
         for variable in layer.weights:
@@ -94,10 +97,10 @@ def test_the_sum_of_passes_is_one_gradient():
     model = random_network()
     optimizer = optimizer_of(model)
     optimizer.set_learning_rate(0.0)  # nothing moves between the two
-    step = mixed_step(model, optimizer, SHORT, OBJECTIVES["classification"], None, True)
+    step = mixed_step(model, optimizer, SHORT, OBJECTIVES["classification"], 0.0, True)
     found = []
     for passes in (1, 2):
-        step(images(8), tf.constant(np.arange(8)), tf.constant(np.ones((passes, 3), np.int32)))
+        step(images(8), tf.constant(np.arange(8)), tf.constant(SILENCE), tf.constant(np.ones((passes, 3), np.int32)))
         found.append(next(v.numpy() for v in optimizer.variables if "m/s1_conv2/kernel" in v.name))
     assert np.abs(found[0]).max() > 0
     # m1 = 0.1 g, m2 = 0.9 m1 + 0.1 * 2 g

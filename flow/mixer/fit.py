@@ -17,7 +17,7 @@ from flow.mixer.start import copy_pairs, copy_top, measure_sets, random_rows, st
 from flow.mixer.step import mixed_step
 from flow.quantizers.runtime import RuntimeModel
 from flow.tasks import METRICS, score
-from flow.training.batches import epoch_batches
+from flow.training.lessons import Lessons
 from flow.training.loop import as_numbers
 from flow.training.objectives import OBJECTIVES
 from flow.training.optimizers import Optimizers
@@ -61,8 +61,10 @@ def fit_mixer(
                 variable.assign(value)
             history = state.history
             progress.on_message(f"goes on after epoch {state.epoch}, found in {state_path}")
+    lessons = Lessons(data, config, teacher, as_numbers)
     steps = {
-        frozen: mixed_step(model, optimizer, config, OBJECTIVES[task], teacher, frozen) for frozen in (False, True)
+        frozen: mixed_step(model, optimizer, config, OBJECTIVES[task], lessons.share, frozen)
+        for frozen in (False, True)
     }
     schedule = Schedule(config, len(model.widths), len(model.runtime_layers))
     forward = Forward(model)
@@ -76,7 +78,7 @@ def fit_mixer(
         if epoch == config.first_frozen_epoch:
             measure_sets(model, data.x_train, random_rows(model, data.x_train, config.seed, config.mixing))
         frozen = epoch >= config.first_frozen_epoch
-        loss, train_score = _epoch(steps[frozen], optimizer, schedule, data, config, epoch, progress)
+        loss, train_score = _epoch(steps[frozen], optimizer, schedule, lessons, config, epoch, progress)
         scores = _scores(forward, model, data, task, stage)
         known = [value for value in scores.values() if not math.isnan(value)]
         record = EpochRecord(
@@ -150,16 +152,16 @@ def _enter(stage: int, model: RuntimeModel, data: Dataset) -> None:
 
 
 def _epoch(
-    step_function, optimizer: Optimizers, schedule: Schedule, data: Dataset, config: MixerConfig, epoch: int,
+    step_function, optimizer: Optimizers, schedule: Schedule, lessons: Lessons, config: MixerConfig, epoch: int,
     progress: Progress,
 ) -> tuple[float, float]:  # fmt: skip
     """One pass over the training samples; returns mean loss and the task's metric of the first configurations."""
-    steps = len(data.x_train) // min(config.batch, len(data.x_train))
+    steps = lessons.steps
     losses, counted, seen = 0.0, 0.0, 0
-    for step, (images, labels) in enumerate(epoch_batches(data.x_train, data.y_train, config, epoch)):
+    for step, (images, labels, taught) in enumerate(lessons.batches(epoch)):
         optimizer.set_learning_rate(config.rate(epoch + step / steps))
         rows = tf.constant(schedule.rows(epoch, step, steps))
-        loss, count = step_function(tf.constant(images), tf.constant(labels), rows)
+        loss, count = step_function(tf.constant(images), tf.constant(labels), tf.constant(taught), rows)
         losses, counted, seen = losses + float(loss), counted + float(count), seen + len(labels)
         if (step + 1) % _STEPS_BETWEEN_REPORTS == 0:
             progress.on_step(epoch + 1, config.epochs, step + 1, steps, losses / (step + 1))

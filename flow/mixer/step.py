@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flow.keras_env import keras, tf
+from flow.keras_env import tf
 from flow.quantizers.runtime import RuntimeModel
 from flow.training.config import TrainConfig
 from flow.training.loop import as_numbers
@@ -13,24 +13,23 @@ from flow.training.optimizers import Optimizers
 
 
 def mixed_step(
-    model: RuntimeModel, optimizer: Optimizers, config: TrainConfig, objective: Objective,
-    teacher: keras.Model | None, frozen: bool,
-) -> Callable:  # fmt: skip
-    """A step as a graph: raw samples, labels, configurations -> mean loss, what the objective counts in the first pass.
+    model: RuntimeModel, optimizer: Optimizers, config: TrainConfig, objective: Objective, share: float, frozen: bool
+) -> Callable:
+    """A step as a graph: raw samples, labels, a teacher's answers, configurations -> mean loss, what the objective
+    counts in the first pass.
 
     Configurations are positions in the widths, int32 [passes, layers]. The gradients of all passes are summed before
-    anything moves; the teacher answers once. Each number of passes is traced once.
+    anything moves. Each number of passes is traced once.
 
     Args:
+        share: of the teacher in the loss; 0 for no teacher, whose answers are then not looked at.
         frozen: batch normalization uses and keeps the moving statistics.
     """
     kernels = [v for v in model.trainable_variables if "kernel" in v.name]
-    share = config.distill if teacher is not None else 0.0
 
     @tf.function
-    def step(samples, labels, configurations):
+    def step(samples, labels, taught, configurations):
         x = as_numbers(samples)
-        taught = tf.cast(teacher(x, training=False), tf.float32) if share else None
         total, gradients, counts = 0.0, None, []
         for row in range(configurations.shape[0]):
             model.select(configurations[row])

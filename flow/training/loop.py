@@ -12,8 +12,8 @@ import numpy as np
 from flow.datasets import Dataset
 from flow.keras_env import keras, tf
 from flow.tasks import ACCURACY, METRICS, score
-from flow.training.batches import epoch_batches
 from flow.training.config import TrainConfig
+from flow.training.lessons import Lessons
 from flow.training.objectives import OBJECTIVES, Objective
 from flow.training.optimizers import Optimizers
 from flow.training.progress import EpochRecord, Progress
@@ -65,7 +65,7 @@ def fit(
         progress: is told of every epoch.
         state_path: where the state is kept after each epoch; None keeps none.
         identity: a hash of all that the result depends on; a state with another is not used.
-        teacher: its outputs on the same augmented samples are learned too.
+        teacher: its outputs on the same augmented samples are learned too; see `flow.training.lessons`.
         before_frozen: is called once, before the first epoch with frozen statistics.
         task: what the model is for, see `flow.tasks`.
         beside: what else is learned.
@@ -88,8 +88,10 @@ def fit(
             progress.on_message(f"goes on after epoch {state.epoch}, found in {state_path}")
     objective = OBJECTIVES[task]
     penalty = beside.penalty if beside else None
+    lessons = Lessons(data, config, teacher, as_numbers)
     steps = {
-        frozen: _train_step(model, optimizer, config, objective, teacher, frozen, penalty) for frozen in (False, True)
+        frozen: _train_step(model, optimizer, config, objective, lessons.share, frozen, penalty)
+        for frozen in (False, True)
     }
     first = len(history)
     begin = time.monotonic()
@@ -98,7 +100,7 @@ def fit(
         if epoch == config.first_frozen_epoch and before_frozen:
             before_frozen()
         loss, train_score = _train_epoch(
-            steps[epoch >= config.first_frozen_epoch], optimizer, data, config, epoch, progress
+            steps[epoch >= config.first_frozen_epoch], optimizer, lessons, config, epoch, progress
         )
         done = epoch + 1
         record = EpochRecord(
@@ -155,29 +157,31 @@ def evaluate(model: keras.Model, data: Dataset, task: str) -> dict[str, float]:
 
 
 def _train_epoch(
-    step_function, optimizer, data: Dataset, config: TrainConfig, epoch: int, progress: Progress
+    step_function, optimizer, lessons: Lessons, config: TrainConfig, epoch: int, progress: Progress
 ) -> tuple[float, float]:
     """One pass over the training samples; returns mean loss and the task's metric on the way."""
-    steps = len(data.x_train) // min(config.batch, len(data.x_train))
+    steps = lessons.steps
     losses, counted, seen = 0.0, 0.0, 0
-    for step, (images, labels) in enumerate(epoch_batches(data.x_train, data.y_train, config, epoch)):
+    for step, (images, labels, taught) in enumerate(lessons.batches(epoch)):
         optimizer.set_learning_rate(learning_rate(config, epoch + step / steps))
-        loss, count = step_function(tf.constant(images), tf.constant(labels))
+        loss, count = step_function(tf.constant(images), tf.constant(labels), tf.constant(taught))
         losses, counted, seen = losses + float(loss), counted + float(count), seen + len(labels)
         if (step + 1) % _STEPS_BETWEEN_REPORTS == 0:
             progress.on_step(epoch + 1, config.epochs, step + 1, steps, losses / (step + 1))
     return losses / steps, counted / seen
 
 
-def _train_step(model, optimizer, config: TrainConfig, objective: Objective, teacher, frozen: bool, penalty):
-    """One step as a graph: raw samples, labels -> loss, what the objective counts."""
+def _train_step(model, optimizer, config: TrainConfig, objective: Objective, share: float, frozen: bool, penalty):
+    """One step as a graph: raw samples, labels, a teacher's answers -> loss, what the objective counts.
+
+    Args:
+        share: of the teacher in the loss; 0 for no teacher, whose answers are then not looked at.
+    """
     kernels = [v for v in model.trainable_variables if "kernel" in v.name]
-    share = config.distill if teacher is not None else 0.0
 
     @tf.function
-    def step(samples, labels):
+    def step(samples, labels, taught):
         x = as_numbers(samples)
-        taught = tf.cast(teacher(x, training=False), tf.float32) if share else None
         with tf.GradientTape() as tape:
             outputs = tf.cast(model(x, training=not frozen), tf.float32)
             loss = (1 - share) * objective.learn(outputs, x, labels)
