@@ -280,7 +280,11 @@ class Board:
         return self.values[address]
 
     def write(self, address: int, value: int) -> None:
-        assert (address, value) == (self.driver.CONTROL, self.driver.SOFT_RESET)
+        if address >= self.driver.LAYER_BITS:
+            assert address in self.values and value in self.description["runtime"]["widths"], "an error on the bus"
+            self.values[address] = value
+        else:
+            assert (address, value) == (self.driver.CONTROL, self.driver.SOFT_RESET)
 
     def send(self, buffer, start: int, nbytes: int) -> None:
         self.results.append(self.table[bytes(buffer[start : start + nbytes])])
@@ -308,6 +312,29 @@ class Board:
         pynq.Overlay = lambda bitstream: overlay
         pynq.allocate = lambda shape, dtype: np.zeros(shape, dtype).view(Buffer)
         return pynq
+
+
+def test_the_driver_sets_the_widths_of_layers(driver, handed, monkeypatch, tmp_path):
+    plain = json.loads((handed["vivado"] / "host" / "network.json").read_text())
+    assert plain["runtime"] is None
+    copy = tmp_path / "host"
+    shutil.copytree(handed["vivado"] / "host", copy)
+    (copy / "network.json").write_text(json.dumps({**plain, "runtime": {"widths": [2, 3, 4], "layers": ["a", "b"]}}))
+    monkeypatch.setattr(driver, "HERE", copy)
+    board = Board(driver, tmp_path)
+    board.values |= {driver.LAYER_BITS: 4, driver.LAYER_BITS + 4: 4}
+    monkeypatch.setitem(sys.modules, "pynq", board.module())
+    network = driver.Network("design.bit")
+    assert network.bits == {"a": 4, "b": 4}
+    network.bits = {"b": 2}
+    assert (network.bits, board.values[driver.LAYER_BITS + 4]) == ({"a": 4, "b": 2}, 2)
+    network.bits = 3
+    assert network.bits == {"a": 3, "b": 3}
+    with pytest.raises(ValueError, match=r"widths are 2, 3, 4, not \{'a': 5\}"):
+        network.bits = {"b": 2, "a": 5}
+    with pytest.raises(ValueError, match=r"no layer \['c'\] chooses its width; these do: a, b"):
+        network.bits = {"c": 2}
+    assert network.bits == {"a": 3, "b": 3}
 
 
 def test_the_driver_runs_frames_and_checks_itself(driver, handed, monkeypatch, capsys):

@@ -3,6 +3,7 @@
     network = Network("design.bit")
     integers = network.run(images)          # (N, *output shape), the same integers as the golden model's
     labels = integers.argmax(axis=1)
+    network.bits = {"s1_conv1": 2}          # where layers choose their width at run time: from the next frame on
 
 The design must hold the IP block and an AXI DMA in simple mode (no scatter-gather) whose stream widths are those of the
 IP block. `python3 driver.py design.bit` sends the images beside this file and compares every integer with golden's.
@@ -20,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 
 #: byte addresses of the registers
 ID, VERSION, BUILD, IN_BEATS, OUT_BEATS, FRAMES_IN, FRAMES_OUT, INTERVAL, STATUS, CONTROL = range(0, 40, 4)
+LAYER_BITS = 0x40  # of the first of the layers that choose their width; the others follow
 MAGIC, MAP_VERSION = 0x464C4F57, 1
 FRAME_ERROR, SOFT_RESET = 1, 1
 
@@ -81,6 +83,8 @@ class Network:
 
         description = json.loads((HERE / "network.json").read_text())
         self.input, self.output = Stream(description["input"]), Stream(description["output"])
+        runtime = description["runtime"] or {"widths": [], "layers": []}
+        self.widths, self._layers = tuple(runtime["widths"]), tuple(runtime["layers"])
         self._allocate = pynq.allocate
         self.overlay = pynq.Overlay(str(bitstream))
         self.registers = getattr(self.overlay, ip or f"{description['ip']}_0")
@@ -113,6 +117,29 @@ class Network:
     def interval_cycles(self):
         """Cycles between the ends of the last two results; the network's own rate where frames came fast enough."""
         return self.registers.read(INTERVAL)
+
+    @property
+    def bits(self):
+        """The width of every layer that chooses one, by name: that of the next frame that begins.
+
+        Set some or all of them, or all to one number. Registers are written one after the other: a frame that begins in
+        between has some layers' new widths and the others' old ones. After power-up every layer has the widest;
+        `reset` does not change them.
+        """
+        return {name: self.registers.read(LAYER_BITS + 4 * i) for i, name in enumerate(self._layers)}
+
+    @bits.setter
+    def bits(self, wanted):
+        wanted = dict(wanted) if hasattr(wanted, "items") else dict.fromkeys(self._layers, wanted)
+        unknown = [name for name in wanted if name not in self._layers]
+        if unknown or not self._layers:
+            raise ValueError(f"no layer {unknown} chooses its width; these do: {', '.join(self._layers) or 'none'}")
+        # the hardware refuses others with an error on the bus, which ends the program
+        illegal = {name: bits for name, bits in wanted.items() if bits not in self.widths}
+        if illegal:
+            raise ValueError(f"widths are {', '.join(map(str, self.widths))}, not {illegal}")
+        for name, bits in wanted.items():
+            self.registers.write(LAYER_BITS + 4 * self._layers.index(name), int(bits))
 
     def run(self, frames):
         """Integers (N, *input shape) in, int64 (N, *output shape) out; the next frame goes in while one comes out.
