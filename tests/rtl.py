@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -19,6 +18,7 @@ import find_libpython
 from flow import paths
 from flow.cache import content, digest
 from flow.files import locked
+from flow.simulate import runtime_library
 from flow.tools import process, verilator
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,7 +72,6 @@ def _build(component: str, files: list[Path], flags: list[str], options: list[st
         return program
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    runtime = CACHE / f"runtime-{digest([*flags, verilator.version()])[:20]}"
     command = [
         verilator.program(), "--cc", "--exe", "--prefix", "Vtop", "--top-module", component,
         "-Mdir", folder, *flags, "-Wno-fatal", "-Wno-lint", "-Werror-USERERROR", *options,
@@ -81,27 +80,14 @@ def _build(component: str, files: list[Path], flags: list[str], options: list[st
     ]  # fmt: skip
     done = process.run(command, folder / "verilate.log", ROOT, BUILD_TIMEOUT_S, verilator.environment())
     assert done.status == 0, f"{component} does not build:\n{done.last_lines(30)}"
-    if runtime.exists():
-        shutil.copytree(runtime, folder, dirs_exist_ok=True, copy_function=shutil.copy)
-    command = ["make", "-f", "Vtop.mk", "OPT_FAST=-O0", "OPT_SLOW=-O0", "Vtop"]
+    speed = ("OPT_FAST=-O0", "OPT_SLOW=-O0")
+    library = runtime_library.lend(folder, CACHE, speed)
+    command = ["make", "-f", "Vtop.mk", *speed, "Vtop"]
     done = process.run(command, folder / "build.log", folder, BUILD_TIMEOUT_S, verilator.environment())
     assert done.status == 0, f"{component} does not build:\n{done.last_lines(30)}"
     (folder / "complete").touch()
-    _keep_runtime(folder, runtime)
+    runtime_library.keep(folder, library)
     return program
-
-
-def _keep_runtime(folder: Path, runtime: Path) -> None:
-    """Keeps the compiled files of Verilator's own, the same for all components: make finds them up to date."""
-    if runtime.exists():
-        return
-    mine = runtime.with_name(f"{runtime.name}.{os.getpid()}")
-    mine.mkdir()
-    for file in folder.glob("verilated*.[od]"):
-        shutil.copy(file, mine)
-    with contextlib.suppress(OSError):
-        mine.rename(runtime)
-    shutil.rmtree(mine, ignore_errors=True)
 
 
 def run(

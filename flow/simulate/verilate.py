@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flow.errors import CheckFailed
 from flow.files import locked, write_whole
+from flow.simulate import runtime_library
 from flow.tools import process, verilator
 
 #: modules that keep a function of their own instead of being copied into every place: a third of the code to compile
@@ -19,9 +20,6 @@ NO_INLINE = "".join(f'no_inline -module "{name}"\n' for name in SHARED_MODULES)
 COMMON = (
     "--cc",
     "--exe",
-    "--build",
-    "-j",
-    "2",
     "--prefix",
     "Vtop",
     "-O3",
@@ -29,6 +27,7 @@ COMMON = (
     "-Wno-lint",
     "-Werror-USERERROR",
 )
+MAKE = ("make", "-f", "Vtop.mk", "-j", "2", "Vtop")
 STAMP = "complete"
 TIMEOUT_S = 1800
 
@@ -60,11 +59,18 @@ def verilate(
         write_whole(folder / "settings.vlt", f"`verilator_config\n{NO_INLINE}{settings}")
         prepare()
         command = [verilator.program(), *COMMON, "-Mdir", folder, folder / "settings.vlt", *arguments]
-        done = process.run(command, folder / "build.log", cwd, TIMEOUT_S, verilator.environment())
-        if done.status:
-            raise CheckFailed(f"the simulator does not build (log: {done.log}):\n{done.last_lines()}")
+        _run(command, folder / "verilate.log", cwd)
+        library = runtime_library.lend(folder, folder.parent)
+        _run(MAKE, folder / "build.log", folder)
+        runtime_library.keep(folder, library)
         write_whole(stamp, _sha256(program))
     return program
+
+
+def _run(command: Sequence[str | Path], log: Path, cwd: Path) -> None:
+    done = process.run(command, log, cwd, TIMEOUT_S, verilator.environment())
+    if done.status:
+        raise CheckFailed(f"the simulator does not build (log: {done.log}):\n{done.last_lines()}")
 
 
 def _sha256(path: Path) -> str:
