@@ -31,7 +31,7 @@ def test_every_test_image_through_c_simulation_and_rtl(tmp_path):
         load("cifar10", download=False)
     except FlowError as error:
         pytest.skip(f"not run: {error}")
-    report = reported(BuildConfig(dataset="cifar10", images=10_000, route_rows=0), tmp_path / "run")
+    report = reported(BuildConfig(dataset="cifar10", images=10_000, route_rows=0, route_seconds=0), tmp_path / "run")
     exact = report["exact"]
     assert exact["images"] == exact["keras_images"] == 10_000
     assert exact["golden_vs_keras"] == exact["golden_vs_csim"] == exact["golden_vs_rtl"] == 0

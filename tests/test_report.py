@@ -69,6 +69,15 @@ def test_a_figure_may_be_missing_only_with_a_reason(path: str):
         assert said in check(plain).not_measured
 
 
+def test_modules_that_were_not_routed_are_counted():
+    plain = changed("timing.modules", {"stem": 121.5, "stem_out": None})
+    with pytest.raises(ValueError, match=r"timing.modules.stem_out is null and not_measured does not say why"):
+        check(plain)
+    plain["not_measured"] = {**PLAIN["not_measured"], "timing.modules.stem_out": "not routed within 240 s"}
+    told = dict(summary_rows(check(plain)))["slowest module, routed on ECP5"]
+    assert told == "121.5 MHz, 1 of 2 modules (stem)"
+
+
 def test_fits_follows_from_the_figures():
     with pytest.raises(ValueError, match=r"fits does not follow"):
         check(changed("resources.fits", False))

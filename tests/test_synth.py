@@ -238,6 +238,25 @@ def test_a_module_is_routed_with_its_ports_timed(sources: list[Path], tmp_path: 
     assert ecp5.route(sources, "mixer", cache=tmp_path) == fast
 
 
+def test_routing_that_takes_too_long_leaves_no_figure(tmp_path: Path):
+    """A second is not enough for some thousand LUTs; what was given up is not tried again within the same limit."""
+    path = tmp_path / "sums.sv"
+    path.write_text(
+        "module sums (input logic clk, input logic [31:0] a, b, output logic [31:0] y);\n"
+        "  logic [31:0] sum [33];\n  assign sum[0] = a;\n"
+        "  for (genvar i = 0; i < 32; i++) begin : gen_sum\n"
+        "    always_ff @(posedge clk) sum[i+1] <= sum[i] + ({sum[i][7:0], sum[i][31:8]} ^ (b >> (i % 8)));\n"
+        "  end\n  assign y = sum[32];\nendmodule\n"
+    )
+    job = Job("sums", [path], "sums")
+    given_up = ecp5.run_job(job, tmp_path, cpu_s=1)
+    assert (given_up.fmax_mhz, given_up.lut4, given_up.ff) == (None, None, None)
+    assert ecp5.run_job(job, tmp_path, cpu_s=1) == given_up
+    routed = ecp5.run_job(job, tmp_path, cpu_s=100)
+    assert routed.fmax_mhz > 100
+    assert ecp5.run_job(job, tmp_path, cpu_s=1) == routed
+
+
 def test_copies_that_nobody_looks_at_are_not_routed(tmp_path: Path):
     path = tmp_path / "rows.sv"
     path.write_text(

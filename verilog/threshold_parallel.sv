@@ -35,8 +35,9 @@ module threshold_parallel #(
   always_ff @(posedge clk) if (enable) held <= values;
   for (genvar h = 0; h < NODES; h++) begin : gen_read
     logic [GROUPS*LANES*ENTRY_WIDTH-1:0] choices;
-    for (genvar g = 0; g < GROUPS; g++) begin : gen_group
-      assign choices[g*WORD+:WORD] = trees[g*NODES+h];
+    // in a process, which a simulator runs once: the trees never change
+    always_comb begin
+      for (int unsigned g = 0; g < GROUPS; g++) choices[g*WORD+:WORD] = trees[g*NODES+h];
     end
     always_ff @(posedge clk) begin
       if (enable) nodes[h*WORD+:WORD] <= choices[group*WORD+:WORD];

@@ -64,9 +64,12 @@ module threshold_search #(
       logic [       BITS-1:0] count;
       assign value       = compared[((k-1)*LANES+l)*VALUE_WIDTH+:VALUE_WIDTH];
       assign known = counts[((k-1)*LANES+l)*BITS+:BITS];
-      for (genvar g = 0; g < GROUPS; g++) begin : gen_group
-        for (genvar h = 0; h < LEVEL; h++) begin : gen_node
-          assign nodes[(g*LEVEL+h)*ENTRY_WIDTH+:ENTRY_WIDTH] = trees[g*NODES+LEVEL+h][l*ENTRY_WIDTH+:ENTRY_WIDTH];
+      // in a process, which a simulator runs once: the trees never change
+      always_comb begin
+        for (int unsigned g = 0; g < GROUPS; g++) begin
+          for (int unsigned h = 0; h < LEVEL; h++) begin
+            nodes[(g*LEVEL+h)*ENTRY_WIDTH+:ENTRY_WIDTH] = trees[g*NODES+LEVEL+h][l*ENTRY_WIDTH+:ENTRY_WIDTH];
+          end
         end
       end
       assign index       = INDEX_WIDTH'(my_group) * INDEX_WIDTH'(LEVEL) + INDEX_WIDTH'(known);

@@ -35,6 +35,12 @@ def _rows_routed(report: Report) -> str:
     return "some" if PART_ROUTED in report.not_measured else "all"
 
 
+def _modules_routed(report: Report) -> str:
+    if report.timing.tool is None:
+        return NOTHING
+    return "all" if report.timing.routed == len(report.timing.modules) else "some"
+
+
 CONDITIONS = (
     Condition("model", lambda r: r.model, "Layers are set side by side by name only"),
     Condition("dataset", lambda r: r.dataset.name, "Accuracies are of different tasks"),
@@ -46,6 +52,7 @@ CONDITIONS = (
     Condition("target clock", lambda r: f"{r.latency.clock_mhz:g} MHz", "Frames a second are at different clocks"),
     Condition("routing tool", lambda r: r.timing.tool or NOTHING, "Fmax is not comparable"),
     Condition("rows routed", _rows_routed, "Fmax is not comparable"),
+    Condition("modules routed", _modules_routed, "Fmax is not comparable"),
 )
 
 

@@ -42,6 +42,8 @@ class BuildConfig(BaseModel):
         bench_frames: frames that the cocotb bench sends with random stalls.
         route: whether modules are placed and routed for a routed Fmax.
         route_rows: rows of a matvec, which are copies of one another, that are routed; 0 for all, which takes longer.
+        route_seconds: processor time that a module may take to be placed and routed, 0 for no limit; one that needs
+            more is left without an Fmax, and the report names it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,6 +69,7 @@ class BuildConfig(BaseModel):
     bench_frames: int = Field(default=3, ge=1)
     route: bool = True
     route_rows: int = Field(default=1, ge=0)
+    route_seconds: int = Field(default=240, ge=0)
 
 
 def make_config(file: Path | None, settings: list[str], options: dict[str, Any]) -> BuildConfig:

@@ -149,6 +149,11 @@ class Timing(_Part):
     fmax_mhz: float | None
     modules: dict[str, float | None]
 
+    @property
+    def routed(self) -> int:
+        """How many modules have an Fmax: routing of the others took too long."""
+        return sum(mhz is not None for mhz in self.modules.values())
+
 
 class Fold(_Part):
     """Outputs and inputs at once, the cycles that a layer is busy with a frame, and how its products are made."""

@@ -83,9 +83,12 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
 
 
 def routed_mhz(report: Report) -> str:
-    """Fmax of the slowest module with its unit; a dash where nothing was routed."""
-    mhz = report.timing.fmax_mhz
-    return DASH if mhz is None else f"{amount(mhz, 1)} MHz"
+    """Fmax of the slowest module with its unit, and of how many it is if not of all; a dash where none was routed."""
+    timing = report.timing
+    if timing.fmax_mhz is None:
+        return DASH
+    part = "" if timing.routed == len(timing.modules) else f", {timing.routed} of {len(timing.modules)} modules"
+    return f"{amount(timing.fmax_mhz, 1)} MHz{part}"
 
 
 def _quantizer_rows(report: Report) -> list[tuple[str, str]]:

@@ -28,6 +28,7 @@ from flow.tools import nextpnr, yosys
 FLAGS = "synth_ecp5"
 DEVICE = ("--85k", "--package", "CABGA756", "--speed", "8")
 SEED = 1
+_FIGURES = ("fmax_mhz", "lut4", "ff")
 _PORT = re.compile(r"^(input|output) \[(\d+):0\] (\w+),?$", re.MULTILINE)
 
 
@@ -36,8 +37,8 @@ class Timing:
     """What routing found.
 
     Attributes:
-        fmax_mhz: of the slowest path between two flip-flops, after routing.
-        lut4, ff: ECP5's four-input LUTs and flip-flops, the harness' own included.
+        fmax_mhz: of the slowest path between two flip-flops, after routing; None where the time did not suffice.
+        lut4, ff: ECP5's four-input LUTs and flip-flops, the harness' own included; None likewise.
         harness_ff: flip-flops that the harness added.
         lanes: how many lanes of the output were caught, and how many of them the module has; [1, 1] is all.
         seconds: of the run that made the figures, synthesis included; a cache hit repeats it.
@@ -46,9 +47,9 @@ class Timing:
         flags: of synthesis and routing.
     """
 
-    fmax_mhz: float
-    lut4: int
-    ff: int
+    fmax_mhz: float | None
+    lut4: int | None
+    ff: int | None
     harness_ff: int
     lanes: tuple[int, int]
     seconds: float
@@ -85,14 +86,21 @@ def route(
     return run_job(Job(top, sources, top, parameters or {}, memory_files), cache, target_mhz, timeout_s)
 
 
-def run_job(job: Job, cache: Path, target_mhz: float = 100.0, timeout_s: float | None = None) -> Timing:
-    """`route` for a `Job`."""
+def run_job(
+    job: Job,
+    cache: Path,
+    target_mhz: float = 100.0,
+    timeout_s: float | None = None,
+    cpu_s: int | None = None,
+) -> Timing:
+    """`route` for a `Job`, with a limit on the processor time of placing and routing: past it, no figure is known."""
     routing = [*DEVICE, "--freq", f"{target_mhz:g}", "--seed", str(SEED), "--timing-allow-fail"]
     tool = f"{yosys.version()}, {nextpnr.version()}, LFE5U-85F speed 8"
     flags = " ".join([FLAGS, *routing])
     results = ResultCache(cache / "ecp5")
     key = job.key(tool, flags)
-    known = results.get(key)
+    too_long = job.key(tool, flags, f"within {cpu_s} s")
+    known = results.get(key) or (results.get(too_long) if cpu_s else None)
     if known is not None:
         return Timing(**{**known, "lanes": tuple(known["lanes"])})
     log = results.path(key)
@@ -110,13 +118,14 @@ def run_job(job: Job, cache: Path, target_mhz: float = 100.0, timeout_s: float |
             "\n".join(script), folder, log.with_suffix(".yosys.log"), job.name, timeout_s
         ).seconds
         options = ["--json", "netlist.json", "--report", "report.json", "--lpf-allow-unconstrained", *routing]
-        seconds += nextpnr.place_and_route(
-            options, folder, log.with_suffix(".nextpnr.log"), job.name, timeout_s
-        ).seconds
-        figures = _figures(read_json(folder / "report.json"), job.name)
+        routed = nextpnr.place_and_route(
+            options, folder, log.with_suffix(".nextpnr.log"), job.name, timeout_s, cpu_s
+        )
+        figures = _figures(read_json(folder / "report.json"), job.name) if routed else dict.fromkeys(_FIGURES)
+    seconds += routed.seconds if routed else cpu_s
     known = {"seconds": round(seconds, 2), "seed": SEED, "tool": tool, "flags": flags}
     found = Timing(**figures, harness_ff=harness_ff, lanes=job.lanes, **known)
-    results.put(key, asdict(found))
+    results.put(key if routed else too_long, asdict(found))
     return found
 
 
@@ -126,10 +135,11 @@ def route_many(
     workers: int = 2,
     progress: Callable[[str, Timing, int, int], None] | None = None,
     target_mhz: float = 100.0,
+    cpu_s: int | None = None,
 ) -> dict[str, Timing]:
-    """Routes several modules, `workers` at a time; arguments and errors as of `xc7.synthesize_many`."""
+    """Routes several modules, `workers` at a time; arguments and errors as of `xc7.synthesize_many` and `run_job`."""
     nextpnr.prepare()
-    return in_parallel(jobs, lambda job: run_job(job, cache, target_mhz), workers, progress)
+    return in_parallel(jobs, lambda job: run_job(job, cache, target_mhz, cpu_s=cpu_s), workers, progress)
 
 
 def harness(ports: str, name: str, lanes: tuple[int, int] = (1, 1)) -> tuple[str, int]:
@@ -196,4 +206,4 @@ def _figures(report: Mapping, name: str) -> dict[str, float | int]:
     if not clocks:
         raise CheckFailed(f"{name}: nextpnr found no path between two flip-flops: {json.dumps(report['fmax'])}")
     used = {cell: entry["used"] for cell, entry in report["utilization"].items()}
-    return {"fmax_mhz": round(min(clocks), 1), "lut4": used["TRELLIS_COMB"], "ff": used["TRELLIS_FF"]}
+    return dict(zip(_FIGURES, (round(min(clocks), 1), used["TRELLIS_COMB"], used["TRELLIS_FF"]), strict=True))

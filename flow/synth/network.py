@@ -15,6 +15,8 @@ from flow.synth.xc7 import Resources
 
 #: what joins the layers, beside the layers' names in results and messages
 REST = BETWEEN
+
+
 @dataclass(frozen=True)
 class Measured:
     """Resources of each layer by node name, of what is between them, and their sum."""
@@ -62,6 +64,7 @@ def route(
     cache: Path,
     rows: Mapping[str, int],
     most: int | None,
+    cpu_s: int | None,
     progress: Callable[[str, Timing, int, int], None] | None = None,
 ) -> dict[str, Timing]:
     """Routes each layer's module alone; by node name.
@@ -70,6 +73,7 @@ def route(
         design, sizes, cache, progress: as of `measure`.
         rows: number of rows (PE) of the layers whose rows are copies of one another.
         most: rows of such a layer that are routed; None for all.
+        cpu_s: processor time that a module may take to be placed and routed; None for no limit.
 
     Raises:
         FlowError, CheckFailed: as `ecp5.route_many`.
@@ -78,5 +82,5 @@ def route(
         replace(job, lanes=(most, rows[job.name])) if most and rows.get(job.name, 0) > most else job
         for job in layer_jobs(design, sizes)
     ]
-    found = ecp5.route_many(jobs, cache, progress=progress)
+    found = ecp5.route_many(jobs, cache, progress=progress, cpu_s=cpu_s)
     return {node: found[node] for node in design.layers}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -42,8 +43,13 @@ def prepare() -> None:
 
 
 def place_and_route(
-    options: Sequence[str], folder: Path, log: Path, what: str, timeout_s: float | None = None
-) -> Finished:
+    options: Sequence[str],
+    folder: Path,
+    log: Path,
+    what: str,
+    timeout_s: float | None = None,
+    cpu_s: int | None = None,
+) -> Finished | None:
     """Runs nextpnr in `folder`.
 
     Args:
@@ -52,14 +58,20 @@ def place_and_route(
         log: file for all that nextpnr writes.
         what: what is routed, for the message.
         timeout_s: limit on the wall-clock time.
+        cpu_s: limit on the processor time.
+
+    Returns:
+        How it ended; None if the processor time did not suffice.
 
     Raises:
-        FlowError: nextpnr is missing, or ran past the limit.
+        FlowError: nextpnr is missing, or ran past the limit of wall-clock time.
         CheckFailed: it could not place or route the design; carries its own message.
     """
     version()
     prepare()
-    finished = run([sys.executable, "-c", _WORKER, *options], log, folder, timeout_s, _environment())
+    finished = run([sys.executable, "-c", _WORKER, *options], log, folder, timeout_s, _environment(), cpu_s)
+    if finished.status == -signal.SIGXCPU:
+        return None
     if finished.timed_out:
         raise FlowError(f"{what}: nextpnr was ended after {timeout_s:.0f} s; its log: {log}")
     if finished.status != 0:

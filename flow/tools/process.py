@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from flow.errors import FlowError
@@ -28,6 +30,14 @@ def die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _limited(cpu_s: int | None) -> None:
+    """For `preexec_fn`: as `die_with_parent`, and no core file, which the signal of the limit would leave."""
+    die_with_parent()
+    if cpu_s is not None:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
+
+
 @dataclass(frozen=True)
 class Finished:
     """How a program ended.
@@ -36,7 +46,7 @@ class Finished:
         status: exit status; negative is the number of the signal that ended it.
         seconds: wall-clock time.
         peak_mb: the largest resident set of the program or of one of its children.
-        timed_out: it was ended because it ran past its limit.
+        timed_out: it was ended because it ran past its limit of wall-clock or processor time.
         log: all that it wrote.
     """
 
@@ -57,6 +67,7 @@ def run(
     cwd: Path | None = None,
     timeout_s: float | None = None,
     environment: Mapping[str, str] | None = None,
+    cpu_s: int | None = None,
 ) -> Finished:
     """Runs `command` to its end; whatever happens, none of its processes is left behind.
 
@@ -67,6 +78,7 @@ def run(
         cwd: folder to run in.
         timeout_s: limit on the wall-clock time.
         environment: variables to add.
+        cpu_s: limit on the processor time of each of its processes, which the load of the machine does not change.
 
     Raises:
         FlowError: the program cannot be started.
@@ -86,7 +98,7 @@ def run(
                 cwd=cwd,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=partial(_limited, cpu_s),
             )
         except OSError as error:
             raise FlowError(f"cannot start {command[0]}: {error.strerror or error}") from error
@@ -105,7 +117,8 @@ def run(
             timer.cancel()
     child.returncode = os.waitstatus_to_exitcode(wait_status)
     _end(child.pid)
-    return Finished(child.returncode, time.monotonic() - start, usage.ru_maxrss / 1024, expired.is_set(), log)
+    timed_out = expired.is_set() or child.returncode == -signal.SIGXCPU
+    return Finished(child.returncode, time.monotonic() - start, usage.ru_maxrss / 1024, timed_out, log)
 
 
 def _end(group: int) -> None:

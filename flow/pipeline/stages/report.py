@@ -74,7 +74,8 @@ def _timing(work: Work) -> dict[str, Any]:
     if not routed:
         return {"tool": None, "fmax_mhz": None, "modules": {}}
     modules = {name: found["fmax_mhz"] for name, found in routed.items()}
-    return {"tool": next(iter(routed.values()))["tool"], "fmax_mhz": min(modules.values()), "modules": modules}
+    slowest = min((mhz for mhz in modules.values() if mhz is not None), default=None)
+    return {"tool": next(iter(routed.values()))["tool"], "fmax_mhz": slowest, "modules": modules}
 
 
 def _work(graph: ir.Graph) -> dict[str, dict[str, int]]:
@@ -128,7 +129,7 @@ def assemble(work: Work) -> dict[str, Any]:
         "vendor tools": "the Vitis project was compiled and run as C++; Vitis and Vivado were not run",
     }
     timing, folding = _timing(work), _folding(work, graph)
-    if timing["fmax_mhz"] is None:
+    if timing["tool"] is None:
         not_measured["timing"] = "the build was asked not to route (route=false)"
     scores = {"trained": folded["scores_trained"], "deployed": folded["scores_deployed"], "rtl": rtl["scores"]}
     accuracy, quality = _quality(scores)
@@ -140,6 +141,13 @@ def assemble(work: Work) -> dict[str, Any]:
     for name in (name for name, found in quality.items() if found["rtl"] is None):
         not_measured[f"quality.{name}.rtl"] = "the RTL's samples are too few, or all of one kind"
     routed = work.values("synthesize").get("timing", {})
+    given_up = [name for name, found in routed.items() if found["fmax_mhz"] is None]
+    for name in given_up:
+        not_measured[f"timing.modules.{name}"] = (
+            f"not routed within {config.route_seconds} s of processor time (route_seconds)"
+        )
+    if len(given_up) == len(routed) > 0:
+        not_measured["timing.fmax_mhz"] = "no module was routed in time"
     part = [name for name, found in routed.items() if tuple(found["lanes"]) != (1, 1)]
     if part:
         not_measured["routing of all rows"] = (

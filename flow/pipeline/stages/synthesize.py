@@ -43,9 +43,15 @@ def run(work: Work) -> Result:
             for node in graph.nodes
             if isinstance(node, ir.Weighted) and folding.folds[node.name].arithmetic is Arithmetic.PLANES
         }
-        routed = network.route(design, sizes, cache, rows, work.config.route_rows or None, tell("modules routed"))
-        slowest = min(routed, key=lambda name: routed[name].fmax_mhz)
-        reporter.line(f"  routed on ECP5: slowest module {slowest}, {routed[slowest].fmax_mhz:.1f} MHz")
+        most, seconds = work.config.route_rows or None, work.config.route_seconds or None
+        routed = network.route(design, sizes, cache, rows, most, seconds, tell("modules routed"))
+        known = {name: found.fmax_mhz for name, found in routed.items() if found.fmax_mhz is not None}
+        if known:
+            slowest = min(known, key=known.__getitem__)
+            reporter.line(f"  routed on ECP5: slowest module {slowest}, {known[slowest]:.1f} MHz")
+        if len(known) < len(routed):
+            given_up = ", ".join(name for name in routed if name not in known)
+            reporter.line(f"  not routed within {seconds} s of processor time (route_seconds): {given_up}")
         values["timing"] = {name: asdict(found) for name, found in routed.items()}
     return Result(values)
 
@@ -54,6 +60,6 @@ STAGE = Stage(
     "synthesize",
     ("convert", "rtl"),
     code("synth"),
-    lambda config: {"route": config.route, "route_rows": config.route_rows},
+    lambda config: {"route": config.route, "route_rows": config.route_rows, "route_seconds": config.route_seconds},
     run,
 )
