@@ -21,6 +21,7 @@ from hls4ml.model.quantizers import QKerasBinaryQuantizer, QKerasQuantizer
 from hls4ml.model.types import FixedPrecisionType, IntegerPrecisionType
 
 from flow.ir.types import signed_width
+from flow.twin.inputs import CONFIGURATION
 
 # -- hls4ml layers -----------------------------------------------------------------------------------------------------
 
@@ -202,6 +203,8 @@ def _parse_dense(keras_layer: dict, input_names: Any, input_shapes: Any, data_re
 def _parse_input(keras_layer: dict, input_names: Any, input_shapes: Any, data_reader: Any):
     layer, shape = parse_input_layer(keras_layer, input_names, input_shapes, data_reader)
     layer["trusted"] = True
+    if layer["name"] == CONFIGURATION:
+        layer["type_name"] = f"{CONFIGURATION}_t"
     return layer, shape
 
 
@@ -315,10 +318,10 @@ class ArgmaxConfig(LayerConfigTemplate):
         return _ARGMAX_CONFIG.format(**self._default_config_params(node))
 
 
-class _Call(FunctionCallTemplate):
-    def __init__(self, kind: type[_IntegerActivation], function: str) -> None:
+class Call(FunctionCallTemplate):
+    def __init__(self, kind: type[_IntegerActivation], function: str, header: str | None = None) -> None:
         self._function = function
-        super().__init__(kind, include_header=[f"nnet_utils/{function}.h"])
+        super().__init__(kind, include_header=[f"nnet_utils/{header or function}.h"])
 
     def format(self, node: Any) -> str:
         params = self._default_function_params(node)
@@ -326,27 +329,27 @@ class _Call(FunctionCallTemplate):
         return _CALL.format(**params, function=self._function, arguments=", ".join(arguments))
 
 
-class ThresholdCall(_Call):
+class ThresholdCall(Call):
     def __init__(self) -> None:
         super().__init__(Threshold, "threshold")
 
 
-class RequantizeCall(_Call):
+class RequantizeCall(Call):
     def __init__(self) -> None:
         super().__init__(Requantize, "requantize")
 
 
-class SumPoolCall(_Call):
+class SumPoolCall(Call):
     def __init__(self) -> None:
         super().__init__(SumPool, "sum_pool")
 
 
-class DepthwiseCall(_Call):
+class DepthwiseCall(Call):
     def __init__(self) -> None:
         super().__init__(Depthwise, "depthwise")
 
 
-class ArgmaxCall(_Call):
+class ArgmaxCall(Call):
     def __init__(self) -> None:
         super().__init__(Argmax, "argmax")
 
