@@ -98,7 +98,8 @@ def build(
     options = {
         "model": model, "bits": bits, "quantizer": quantizer, "runtime_bits": runtime_bits, "samples": samples,
         "dataset": dataset, "data": data, "board": board, "target_fps": target_fps, "max_cycles": max_cycles,
-        "images": images, "epochs": epochs, "seed": seed, "checkpoint": checkpoint, "output": output, "folding": folding,
+        "images": images, "epochs": epochs, "seed": seed, "checkpoint": checkpoint, "output": output,
+        "folding": folding,
     }  # fmt: skip
     chosen = make_config(config, settings or [], options)
     check(chosen)
