@@ -50,11 +50,12 @@ class _IntegerActivation(Layer):
         precision = FixedPrecisionType(bits, bits - fraction_bits, self.get_attr("signed"))
         self.add_output_variable(shape, precision=precision)
         for name in self.tables:
-            data = self.get_attr(f"{name}_data")
-            width = signed_width(int(data.min()), int(data.max()))
-            self.add_weights_variable(
-                name, var_name=name + "{index}", precision=IntegerPrecisionType(max(width, 2), True)
-            )
+            precision = IntegerPrecisionType(self.table_bits(self.get_attr(f"{name}_data")), True)
+            self.add_weights_variable(name, var_name=name + "{index}", precision=precision)
+
+    def table_bits(self, data: np.ndarray) -> int:
+        """Signed bits of a table's numbers."""
+        return max(signed_width(int(data.min()), int(data.max())), 2)
 
 
 class Threshold(_IntegerActivation):

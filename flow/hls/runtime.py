@@ -32,6 +32,10 @@ class SerialMatvec(_Selecting):
     )
     tables = ("weight",)
 
+    def table_bits(self, data: np.ndarray) -> int:
+        """All planes, whether the codes use them or not."""
+        return self.get_attr("widths")[-1]
+
     def output_shape(self) -> list[int]:
         source = self.get_input_variable().shape
         if len(source) == 1:

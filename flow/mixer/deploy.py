@@ -25,7 +25,7 @@ from flow.ir import RuntimeWidths, signed_width, unsigned_width
 from flow.keras_env import keras, qkeras
 from flow.mixer.integers import Integers, Table
 from flow.twin.inputs import CONFIGURATION
-from flow.twin.layers import Requantize, SumPool
+from flow.twin.layers import Argmax, Requantize, SumPool
 from flow.twin.runtime import HandOn, RequantizeTable, SerialMatvec
 from flow.twin.twin import Folded, Twin
 from keras_models.spec import Node
@@ -48,13 +48,17 @@ class _Value:
         return signed_width(-self.magnitude, self.magnitude) if self.signed else unsigned_width(self.magnitude)
 
 
-def deploy(integers: Integers) -> Twin:
+def deploy(integers: Integers, argmax: bool = False) -> Twin:
     """The twin of a network with run-time widths.
+
+    Args:
+        integers: the network.
+        argmax: the twin gives the first position of the largest logit instead of the logits.
 
     Raises:
         FlowError: a depthwise layer.
     """
-    return _Deploy(integers).run()
+    return _Deploy(integers).run(argmax)
 
 
 class _Deploy:
@@ -65,7 +69,7 @@ class _Deploy:
         self._readers = self._links = 0
         self._weights: list[tuple[Any, list[np.ndarray]]] = []
 
-    def run(self) -> Twin:
+    def run(self, argmax: bool) -> Twin:
         grid, given = self._integers.input, self._configuration
         values: dict[str, _Value] = {}
         for node in self._plan.spec.nodes:
@@ -75,6 +79,7 @@ class _Deploy:
             else:
                 values[node.name] = self._node(node, *(values[name] for name in node.inputs))
         final = values[self._plan.spec.nodes[-1].name]
+        final = _largest(final) if argmax else final
         model = keras.Model([image, given], final.tensor, name=f"{self._plan.spec.name}_runtime_twin")
         for layer, weights in self._weights:
             layer.set_weights(weights)
@@ -183,6 +188,16 @@ class _Deploy:
             bits=summed.bits, signed=summed.signed, name=node.name, dtype=float_type(summed.magnitude),
         )  # fmt: skip
         return replace(summed, tensor=layer(value.tensor))
+
+
+def _largest(value: _Value) -> _Value:
+    """The label instead of the logits."""
+    high = int(value.tensor.shape[-1]) - 1
+    layer = Argmax(
+        input_fraction_bits=value.fraction_bits, output_fraction_bits=0, bits=unsigned_width(high), signed=False,
+        dtype=float_type(value.magnitude), name="argmax",
+    )  # fmt: skip
+    return _Value(layer(value.tensor), 0, high, False)
 
 
 def _folded(table: Table) -> Folded:
