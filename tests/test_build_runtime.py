@@ -12,7 +12,9 @@ import pytest
 from test_build import _patched, _use, quiet
 
 from flow import golden, ir, paths
+from flow.cli.pick import _with_cycles_of
 from flow.errors import CheckFailed, FlowError
+from flow.mixer.curve import Curve, Sample
 from flow.pipeline.build import build, stage_folder
 from flow.pipeline.config import BuildConfig, make_config
 from flow.pipeline.subject import subject_of
@@ -118,6 +120,24 @@ def test_each_configuration_has_its_share_of_the_frames_and_none_comes_twice_in_
     assert (frames[1:] != frames[:-1]).any(axis=1).all()
     np.testing.assert_array_equal(frame_widths(CONFIG, RUNTIME, 50), frames[:50])
     assert frame_widths(CONFIG, None, 50) is None
+
+
+def test_a_choice_counts_the_cycles_of_a_build(plain, complete):
+    runtime = check(plain).runtime
+    samples = [
+        Sample(bits=tuple(one.bits), average_bits=one.average_bits, score=0.5, word=one.word)
+        for one in runtime.configurations
+    ]
+    curve = Curve(
+        model="tiny", dataset="digits", sha256="", widths=runtime.widths, layers=runtime.layers, metric="accuracy",
+        seed=0, test_images=1, samples=samples,
+    )  # fmt: skip
+    counted = [sample.cycles for sample in _with_cycles_of(complete, curve).samples]
+    assert counted == [one.planned_cycles for one in runtime.configurations]
+    with pytest.raises(FlowError, match="is not of tiny with widths 2, 4"):
+        _with_cycles_of(complete, curve.model_copy(update={"widths": (2, 4)}))
+    with pytest.raises(FlowError, match="is not the folder of a build"):
+        _with_cycles_of(complete / "none", curve)
 
 
 @pytest.mark.parametrize(

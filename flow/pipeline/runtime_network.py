@@ -49,8 +49,6 @@ class RuntimeNetwork(BuiltIn):
         for other, given in (("--bits", config.bits), ("--quantizer", config.quantizer)):
             if given is not None:
                 raise FlowError(f"{self._option}: takes the place of {other}; leave one of them out")
-        if config.output != "logits":
-            raise FlowError(f"{self._option}: gives logits; leave --output {config.output} out")
         _ = self.plan
 
     def check(self) -> None:

@@ -45,7 +45,7 @@ def fold_runtime(work: Work) -> Result:
     plan, samples = subject.plan, subject.samples()
     model = runtime_model(subject.load(work.path("train", work.values("train")["network"])))
     integers = export_integers(plan, model)
-    twin = deploy(integers)
+    twin = deploy(integers, config.output == "argmax")
     save(twin, work.folder / TWIN)
     codes = input_codes(config, samples, twin.input)
     widths = frame_widths(config, twin.runtime, len(codes))
@@ -91,15 +91,19 @@ def deployed_scores(work: Work, graph: Graph, images: np.ndarray, mixed: np.ndar
     """
     samples, fraction_bits = subject_of(work.config).samples(), graph.sources(graph.output)[0].fraction_bits
     found = {}
+
+    def scored(outputs: np.ndarray) -> dict[str, float]:
+        return scores(samples, outputs, fraction_bits, output=work.config.output)
+
     for width in graph.runtime.widths:
         wide = dict.fromkeys(graph.runtime.layers, width)
 
         def tell(done: int, width: int = width) -> None:
             work.reporter.progress(f"golden at {width} bits", done, len(images))
 
-        found[str(width)] = scores(samples, golden.run(graph, images, tell, wide), fraction_bits)
+        found[str(width)] = scored(golden.run(graph, images, tell, wide))
         work.reporter.line(f"  all layers at {width} bits: {scores_text(found[str(width)])}")
-    found["mixed"] = scores(samples, mixed, fraction_bits)
+    found["mixed"] = scored(mixed)
     work.reporter.line(f"  layer-wise, each sample in one of the configurations: {scores_text(found['mixed'])}")
     return {"deployed": found}
 
