@@ -169,6 +169,15 @@ def test_a_model_file_has_its_own_widths(tmp_path):
         subject_of(config).check()
 
 
+def test_a_checkpoint_may_have_any_name(complete, tmp_path):
+    (trained,) = stage_folder(complete, "train").glob("tiny-digits-mixer-w234.h5")
+    for path in (trained, trained.with_suffix(".json")):
+        shutil.copy(path, tmp_path / f"mine{path.suffix}")
+    config = CONFIG.model_copy(update={"epochs": None, "checkpoint": tmp_path / "mine.h5"})
+    built = build(config, tmp_path / "run", quiet(), last="train")
+    assert built.stages["train"].result.values["network"] == "mine.h5"
+
+
 def test_a_checkpoint_of_one_width_is_refused():
     from flow.training.checkpoints import checkpoint_dir
 

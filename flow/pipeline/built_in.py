@@ -116,9 +116,7 @@ class BuiltIn:
             for suffix in (".h5", ".json", ".csv"):
                 if path.with_suffix(suffix).exists():
                     shutil.copyfile(path.with_suffix(suffix), work.folder / path.with_suffix(suffix).name)
-        found = self._find(data.name, work.folder)
-        if found is None:
-            raise FlowError(f"no checkpoint for {self._spec.name} on {data.name} in {work.folder}")
+        found = work.folder / path.name  # copied there, or trained into it
         values = {"network": found.name, "command": read_meta(found).command, "source": data.source}
         return Result(values, (found.name, found.with_suffix(".json").name))
 
