@@ -99,15 +99,19 @@ def test_a_saved_twin_is_the_same(converted, tmp_path):
     np.testing.assert_array_equal(golden.run(hls.convert(loaded), images, configuration=bits), outputs)
 
 
-@pytest.mark.parametrize("name", ["jets", "lenet"])
-def test_other_topologies(name: str):
-    """Dense layers on vectors, real inputs, maxima, vectors made of images."""
-    plan = plan_runtime(MODELS[name], (2, 3))
-    integers = export_integers(plan, random_network(plan=plan))
+@pytest.mark.parametrize(
+    ("name", "widths", "nesting"),
+    [("jets", (2, 3), "floor"), ("lenet", (2, 3), "floor"), ("tiny", (2, 3, 4), "centre")],
+)
+def test_other_topologies_and_odd_weights(name: str, widths: tuple[int, ...], nesting: str):
+    """Dense layers on vectors, real inputs, maxima, vectors made of images; codes q that mean 2 q + 1."""
+    plan = plan_runtime(MODELS[name], widths)
+    integers = export_integers(plan, random_network(plan=plan, nesting=nesting))
     twin = deploy(integers)
     graph = hls.convert(twin)
+    assert all(graph.by_name[layer].odd == (nesting == "centre") for layer in plan.layers)
     codes = integers.input.random(20, seed=0)
-    for positions in np.random.default_rng(1).integers(0, 2, (4, len(plan.layers))):
+    for positions in np.random.default_rng(1).integers(0, len(widths), (4, len(plan.layers))):
         want = run_twin(integers, codes, positions)[0]
         bits = plan.bits(positions)
         np.testing.assert_array_equal(golden.run(graph, codes, configuration=bits), want)

@@ -67,7 +67,6 @@ def serial_matvec(state: Lowering, layer: Any) -> None:
         source = state.emit(window_of(f"{layer.name}_window", source, kernel, stride, padding))
     weights = np.asarray(layer.get_weights("weight").data).reshape(-1, layer.get_attr("n_filt")).T
     widths = tuple(layer.get_attr("widths"))
-    odd = {"odd": True} if layer.get_attr("odd") else {}
     node = SerialMatvec(
         layer.name,
         (source.name,),
@@ -77,7 +76,7 @@ def serial_matvec(state: Lowering, layer: Any) -> None:
         widths[-1],
         widths=widths,
         select=layer.name,
-        **odd,
+        odd=layer.get_attr("odd"),
     )
     state.give(layer, state.emit(narrowest(node, source)))
 
