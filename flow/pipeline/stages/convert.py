@@ -13,7 +13,7 @@ from flow.pipeline.arrays import array_bytes
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.stage import Result, Stage, Work
 from flow.pipeline.stages import fold
-from flow.pipeline.stages.common import code, inputs_of
+from flow.pipeline.stages.common import WIDTHS, code, inputs_of
 from flow.pipeline.stages.runtime import deployed_scores
 from flow.pipeline.subject import subject_of
 from flow.pipeline.widths import frame_widths
@@ -59,4 +59,4 @@ def _settings(config: BuildConfig) -> dict:
     return {"part": board.part, "clock_mhz": board.clock_mhz, "vectors": min(config.images, VECTORS)}
 
 
-STAGE = Stage("convert", ("fold",), (*code("hls", "ir", "golden", "twin"), hls_templates()), _settings, run)
+STAGE = Stage("convert", ("fold",), (*code("hls", "ir", "golden", "twin", WIDTHS), hls_templates()), _settings, run)

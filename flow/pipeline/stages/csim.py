@@ -8,7 +8,7 @@ from flow.errors import CheckFailed
 from flow.paths import hls_templates
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.stage import Result, Stage, Work
-from flow.pipeline.stages.common import code, inputs_of
+from flow.pipeline.stages.common import WIDTHS, code, inputs_of
 from flow.pipeline.stages.convert import GOLDEN, VITIS
 from flow.pipeline.widths import frame_widths
 from flow.simulate.compare import compare
@@ -38,4 +38,4 @@ def run(work: Work) -> Result:
     return Result({"images": len(images), "differing": difference.count})
 
 
-STAGE = Stage("csim", ("convert",), (*code("hls"), hls_templates()), lambda config: {"images": _count(config)}, run)
+STAGE = Stage("csim", ("convert",), (*code("hls", WIDTHS), hls_templates()), lambda config: {"images": _count(config)}, run)

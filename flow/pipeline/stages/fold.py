@@ -9,7 +9,7 @@ from flow.network import is_model_file
 from flow.pipeline.arrays import array_bytes
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.stage import Result, Stage, Work
-from flow.pipeline.stages.common import code
+from flow.pipeline.stages.common import WIDTHS, code
 from flow.pipeline.subject import default_grid, input_codes, scores, subject_of
 from flow.tasks import scores_text
 
@@ -86,4 +86,4 @@ def _settings(config: BuildConfig) -> dict:
     return settings
 
 
-STAGE = Stage("fold", ("train",), code("fold", "twin", "mixer", "tasks.py"), _settings, run)
+STAGE = Stage("fold", ("train",), code("fold", "twin", "mixer", "tasks.py", WIDTHS), _settings, run)

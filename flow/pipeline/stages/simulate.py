@@ -9,7 +9,7 @@ from flow.errors import CheckFailed
 from flow.folding import file
 from flow.paths import testbench
 from flow.pipeline.stage import Result, Stage, Work
-from flow.pipeline.stages.common import code, inputs_of
+from flow.pipeline.stages.common import WIDTHS, code, inputs_of
 from flow.pipeline.stages.convert import GOLDEN, GRAPH
 from flow.pipeline.stages.rtl import FOLDER, FOLDING
 from flow.pipeline.stages.runtime import timed
@@ -110,7 +110,7 @@ def explanation(simulator: Simulator, images: np.ndarray, index: int, widths: np
 STAGE = Stage(
     "simulate",
     ("convert", "rtl"),
-    (*code("simulate", "tasks.py"), testbench() / "network.cpp", testbench() / "test_network.py",
+    (*code("simulate", "tasks.py", WIDTHS), testbench() / "network.cpp", testbench() / "test_network.py",
      testbench() / "test_ip.py", testbench() / "test_runtime.py"),
     lambda config: {"images": config.images, "bench_frames": config.bench_frames, "seed": config.seed},
     run,
