@@ -38,4 +38,6 @@ def run(work: Work) -> Result:
     return Result({"images": len(images), "differing": difference.count})
 
 
-STAGE = Stage("csim", ("convert",), (*code("hls", WIDTHS), hls_templates()), lambda config: {"images": _count(config)}, run)
+STAGE = Stage(
+    "csim", ("convert",), (*code("hls", WIDTHS), hls_templates()), lambda config: {"images": _count(config)}, run
+)

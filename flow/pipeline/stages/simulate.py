@@ -71,7 +71,7 @@ def run(work: Work) -> Result:
         bench = run_registers_bench(
             graph, folding, design, images[:frames], frames, work.cache, work.folder, config.seed
         )
-        done = "random stalls, widths written over AXI4-Lite in every phase of a frame, and resets"
+        done = "random stalls, widths written over AXI4-Lite while frames pass, and resets in mid-frame"
     reporter.line(f"  cocotb: {bench.tests} tests passed with {done}, {bench.seconds:.0f} s")
     values = {
         "images": len(images),
