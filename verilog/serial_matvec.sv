@@ -189,6 +189,9 @@ module serial_matvec #(
   assign add = advance && valid_pipe[STAGES-1];
 
   if (WEIGHT_ODD != 0) begin : gen_odd
+    logic first, second;  // plane; a '0 among the ports lets Yosys elaborate the whole module again, which fails
+    assign first  = plane == '0;
+    assign second = plane == PLANE_BITS'(1);
     serial_total #(
         .SIMD     (SIMD),
         .IN_WIDTH (IN_WIDTH),
@@ -198,8 +201,8 @@ module serial_matvec #(
         .clk    (clk),
         .rst    (rst),
         .enable (advance),
-        .first  (plane == '0),
-        .second (plane == PLANE_BITS'(1)),
+        .first  (first),
+        .second (second),
         .choices(choices),
         .add    (add),
         .deliver(deliver),
