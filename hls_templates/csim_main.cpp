@@ -2,7 +2,8 @@
 //
 //   csim <images> <outputs> [<expected>]
 //
-// <images>: FLOW_ELEMENTS little-endian int32 an image, (row, column, channel), no header.
+// <images>: FLOW_ELEMENTS little-endian int32 an image, (row, column, channel), no header; where layers choose their width
+//   for each image, FLOW_FIELDS more follow, the image's configuration: an index into the widths for each such layer.
 // <outputs>: FLOW_OUTPUTS little-endian int64 an image, on the grid of FLOW_OUTPUT_FRACTION_BITS; written image by image.
 // <expected>: the same of a model that is right; exits with 1 if an integer differs, which fails a run in Vitis as well.
 //
@@ -39,9 +40,10 @@ int main(int argc, char **argv) {
         std::fprintf(stderr, "cannot open %s\n", !images ? argv[1] : !outputs ? argv[2] : argv[3]);
         return 2;
     }
-    static int32_t codes[FLOW_ELEMENTS];
+    const unsigned together = FLOW_ELEMENTS + FLOW_FIELDS;
+    static int32_t codes[together];
     unsigned long done = 0, differing = 0;
-    for (; std::fread(codes, sizeof codes[0], FLOW_ELEMENTS, images) == FLOW_ELEMENTS; done++) {
+    for (; std::fread(codes, sizeof codes[0], together, images) == together; done++) {
         hls::stream<input_t> in("in");
         hls::stream<result_t> out("out");
         for (unsigned i = 0; i < FLOW_ELEMENTS; i += input_t::size) {
@@ -50,7 +52,20 @@ int main(int argc, char **argv) {
                 pack[j] = nnet::from_code<input_t::value_type>(ap_int<32>(codes[i + j]));
             in.write(pack);
         }
+#if FLOW_FIELDS
+        hls::stream<configuration_t> configuration("configuration");
+        configuration_t fields;
+        for (unsigned i = 0; i < FLOW_FIELDS; i++)
+            fields[i] = codes[FLOW_ELEMENTS + i];
+        configuration.write(fields);
+        FLOW_TOP(in, configuration, out);
+        if (!configuration.empty()) {
+            std::fprintf(stderr, "image %lu: its configuration was not read\n", done);
+            return 3;
+        }
+#else
         FLOW_TOP(in, out);
+#endif
         int64_t logits[FLOW_OUTPUTS];
         for (unsigned i = 0; i < FLOW_OUTPUTS; i += result_t::size) {
             if (out.empty()) {

@@ -1,8 +1,8 @@
 """An IP block with runtime layers: a host writes widths at any moment, and each frame has those that it began with.
 
-`VECTORS`, `SEED` and `PATIENCE` as in `test_network`; `GRAPH` and `IMAGES` are the network and its inputs. What a
-frame's result must be is not known beforehand: the bench looks on the buses which widths were there when the frame's
-first beat went in, and asks golden.
+`VECTORS`, `SEED` and `PATIENCE` as in `test_network`; `GRAPH` and `IMAGES` are the network and its inputs, `FRAMES`
+how many each part sends, few where a network is large. What a frame's result must be is not known beforehand: the
+bench looks on the buses which widths were there when the frame's first beat went in, and asks golden.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ RUNTIME = GRAPH.runtime
 LAYER, OKAY, SLVERR = 0x40, 0, 2
 BEATS = GRAPH.input.output.elements // bus_lanes(GRAPH.input.output)
 RESULT = GRAPH.output.output.elements
+#: so many frames meet writes in every phase, and hardly two of them have the same widths
+ENOUGH = 60
+FRAMES = int(os.environ.get("FRAMES", ENOUGH))
+TRIALS = 6 if FRAMES >= ENOUGH else 2
 
 
 class RuntimeBench(IpBench):
@@ -98,13 +102,13 @@ async def every_frame_has_the_widths_it_began_with(dut) -> None:
     bench = RuntimeBench(dut)
     await bench.start()
     seen: set[tuple[int, ...]] = set()
-    for share, frames in ((0.0, 60), (0.25, 60)):
+    for share in (0.0, 0.25):
         bench.source.set_pause_generator(bench.stall(share))
         bench.sink.set_pause_generator(bench.stall(share))
         writing = cocotb.start_soon(bench.set_widths())
-        for number in range(frames):
+        for number in range(FRAMES):
             await bench.send(number)
-        for number in range(frames):
+        for number in range(FRAMES):
             await bench.expect_frame(number, number)
         assert bench.sink.empty()
         seen |= {tuple(widths) for widths in bench.begun}
@@ -112,8 +116,9 @@ async def every_frame_has_the_widths_it_began_with(dut) -> None:
         await ClockCycles(dut.ap_clk, 40)  # a write that is under way ends
         assert await bench.read(STATUS) == 0, "a frame of the wrong length, or one that is still inside"
         await bench.reset()
-    assert len(seen) > 60, "the frames hardly differ in their widths"
-    assert bench.phases == set(range(BEATS)), f"no write after {set(range(BEATS)) - bench.phases} beats of a frame"
+    assert len(seen) >= FRAMES, "the frames hardly differ in their widths"
+    missed = set(range(BEATS)) - bench.phases
+    assert FRAMES < ENOUGH or not missed, f"no write after {missed} beats of a frame"
 
 
 @cocotb.test()
@@ -122,7 +127,7 @@ async def resets_in_mid_frame(dut) -> None:
     bench = RuntimeBench(dut)
     bench.sink.set_pause_generator(bench.stall(0.3))
     await bench.start()
-    for trial in range(6):
+    for trial in range(TRIALS):
         writing = cocotb.start_soon(bench.set_widths())
         for number in range(3):
             await bench.send(number)

@@ -30,7 +30,8 @@ def bench(dut) -> Bench:
     bits = P["WEIGHT_WIDTH"]
     weights = integers(generator, (P["MH"], P["MW"]), bits, True)
     vectors = integers(generator, (FRAMES, P["VECTORS"], P["MW"]), P["IN_WIDTH"], bool(P["IN_SIGNED"]))
-    results = functions.serial_matvec(vectors, weights, bits, np.array(WIDTHS)[index]).reshape(-1, P["PE"])
+    chosen, odd = np.array(WIDTHS)[index], bool(P["WEIGHT_ODD"])
+    results = functions.serial_matvec(vectors, weights, bits, chosen, odd).reshape(-1, P["PE"])
     memories = Memories(memory.pack_planes(weights, P["PE"], P["SIMD"], bits))
     inputs = {
         "s_axis": beats(vectors.reshape(-1, P["MW"]), P["IN_WIDTH"]),

@@ -24,11 +24,13 @@ SHIFT = 14
 
 
 class RuntimeBuilder(Builder):
-    """A `Builder` whose layers choose from `widths`."""
+    """A `Builder` whose layers choose from `widths`; `odd` as of a `SerialMatvec`."""
 
-    def __init__(self, name: str, source: TensorType, seed: int, widths: tuple[int, ...] = (2, 3, 4)) -> None:
+    def __init__(
+        self, name: str, source: TensorType, seed: int, widths: tuple[int, ...] = (2, 3, 4), odd: bool = False
+    ) -> None:
         super().__init__(name, source, seed)
-        self.widths, self.layers = widths, []
+        self.widths, self.layers, self.odd = widths, [], odd
 
     def serial(self, name: str, source: str, filters: int, kernel: int = 1, stride: int = 1) -> str:
         """A convolution that is a runtime layer; its result uses about as many bits at each width."""
@@ -38,7 +40,7 @@ class RuntimeBuilder(Builder):
         weights = self._weights((filters, kind.channels), bits)
         wide = TensorType((*kind.shape[:-1], filters), 62, True)
         bias = np.zeros(filters, int)
-        draft = SerialMatvec(name, (source,), wide, weights, bias, bits, widths=self.widths, select=name)
+        draft = SerialMatvec(name, (source,), wide, weights, bias, bits, widths=self.widths, select=name, odd=self.odd)
         self.layers.append(name)
         return self.put(replace(draft, output=replace(wide, width_bits=signed_width(*draft.bounds(kind)))))
 
@@ -67,10 +69,10 @@ class RuntimeBuilder(Builder):
 
 def mixer(
     name: str = "mixer", size: int = 8, filters: tuple[int, ...] = (4, 8), seed: int = 1,
-    widths: tuple[int, ...] = (2, 3, 4),
+    widths: tuple[int, ...] = (2, 3, 4), odd: bool = False,
 ) -> Graph:  # fmt: skip
     """ResNet-8's topology over `filters`, all but the first and the last layer with widths of their own."""
-    b = RuntimeBuilder(name, TensorType((size, size, 3), 8, False, 8), seed, widths)
+    b = RuntimeBuilder(name, TensorType((size, size, 3), 8, False, 8), seed, widths, odd)
     b.conv("conv1", "image", filters[0], 3, 1, 8)
     b.requantize("conv1_relu", "conv1", 8, False, 6000)
     trunk, before = b.fork("conv1_relu"), None

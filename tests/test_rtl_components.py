@@ -88,12 +88,16 @@ MATVECS = sets(
     (8, 2, 2, 4, 8, 1, 16, 0, 30),
 )
 SERIAL_MATVECS = sets(
-    "MW MH PE SIMD IN_WIDTH IN_SIGNED WEIGHT_WIDTH COUNT WIDTHS VECTORS ACC_WIDTH",
-    (36, 8, 4, 18, 4, 0, 4, 3, 0x432, 6, 13),
-    (36, 4, 4, 36, 4, 0, 4, 3, 0x432, 4, 12),  # a vector takes as many cycles as its weights have bits
-    (12, 6, 2, 4, 3, 1, 3, 2, 0x32, 1, 10),
-    (5, 3, 1, 1, 8, 0, 8, 3, 0x842, 2, 20),
-    (72, 2, 2, 72, 2, 1, 6, 4, 0x6542, 3, 14),
+    "MW MH PE SIMD IN_WIDTH IN_SIGNED WEIGHT_WIDTH COUNT WIDTHS WEIGHT_ODD VECTORS ACC_WIDTH",
+    (36, 8, 4, 18, 4, 0, 4, 3, 0x432, 0, 6, 13),
+    (36, 4, 4, 36, 4, 0, 4, 3, 0x432, 1, 4, 14),  # a vector takes as many cycles as its weights have bits
+    (12, 6, 2, 4, 3, 1, 3, 2, 0x32, 0, 1, 10),
+    (5, 3, 1, 1, 8, 0, 8, 3, 0x842, 0, 2, 20),
+    (72, 2, 2, 72, 2, 1, 6, 4, 0x6542, 0, 3, 14),
+    (36, 8, 4, 18, 4, 0, 4, 3, 0x432, 1, 6, 14),
+    (10, 4, 2, 5, 3, 1, 3, 2, 0x32, 1, 2, 10),  # pairs that make no whole halves
+    (6, 3, 1, 1, 8, 0, 8, 3, 0x842, 1, 2, 21),
+    (80, 2, 1, 40, 4, 1, 4, 2, 0x42, 1, 3, 15),  # the rows' sums take longer than that of all
 )
 DEPTHWISES = sets(
     "CHANNELS MULTIPLIER TAPS PE SIMD IN_WIDTH IN_SIGNED WEIGHT_WIDTH WEIGHT_ODD ACC_WIDTH",
@@ -190,6 +194,6 @@ def test_component(component: str, bench: str, parameters: dict[str, int]) -> No
 def test_every_component_has_a_bench() -> None:
     inner = {
         "affine", "delay", "dot_product", "negated_sum", "negated_tree", "pair_sums", "pipeline_control",
-        "plane_sum", "pool", "rom", "shift_add", "threshold_parallel", "threshold_search",
+        "plane_sum", "pool", "rom", "serial_row", "serial_total", "shift_add", "threshold_parallel", "threshold_search",
     }  # fmt: skip
     assert {path.stem for path in rtl.VERILOG} - inner == {component for component, _ in TABLE}

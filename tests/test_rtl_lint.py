@@ -39,12 +39,16 @@ EXTREMES: dict[str, list[dict[str, int]]] = {
     "serial_matvec": [
         {"MW": 1, "MH": 1, "PE": 1, "SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 3, "COUNT": 2, "WIDTHS": 0x32, "VECTORS": 1, "ACC_WIDTH": 4},  # noqa: E501
         {"MW": 288, "SIMD": 144, "PE": 1, "IN_WIDTH": 8, "IN_SIGNED": 1, "VECTORS": 1024, "ACC_WIDTH": 21},
+        {"MW": 1, "MH": 1, "PE": 1, "SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 3, "COUNT": 2, "WIDTHS": 0x32, "WEIGHT_ODD": 1, "VECTORS": 1, "ACC_WIDTH": 5},  # noqa: E501
+        {"MW": 288, "SIMD": 144, "PE": 1, "IN_WIDTH": 8, "WEIGHT_ODD": 1, "VECTORS": 1024, "ACC_WIDTH": 22},
     ],
     "depthwise": [
         dict.fromkeys(["CHANNELS", "MULTIPLIER", "TAPS", "PE", "SIMD", "IN_WIDTH", "WEIGHT_WIDTH", "WEIGHT_ODD"], 1)
         | {"ACC_WIDTH": 3},
         {"CHANNELS": 512, "PE": 2, "TAPS": 49, "SIMD": 49, "IN_WIDTH": 8, "WEIGHT_WIDTH": 8, "ACC_WIDTH": 24},
     ],
+    "serial_row": [{}, {"SIMD": 1, "IN_WIDTH": 1, "ACC_WIDTH": 4}, {"SIMD": 150, "WEIGHT_ODD": 1, "ACC_WIDTH": 24}],
+    "serial_total": [{}, {"SIMD": 1, "IN_WIDTH": 1, "OUT_WIDTH": 2}, {"SIMD": 150, "IN_WIDTH": 8, "IN_SIGNED": 1}],
     "pair_sums": [{}, {"SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 1, "WEIGHT_ODD": 1}, {"SIMD": 127, "IN_SIGNED": 1}],
     "plane_sum": [{}, {"SIMD": 1, "IN_WIDTH": 1}, {"SIMD": 150, "IN_SIGNED": 1}],
     "dot_product": [

@@ -14,7 +14,7 @@ from runtime_graphs import configurations, mixer
 from flow import golden
 from flow.errors import FlowError
 from flow.golden import functions as f
-from flow.ir import Graph, RuntimeWidths, load, save
+from flow.ir import Graph, RuntimeWidths, SerialMatvec, TensorType, load, save
 
 WIDTHS = RuntimeWidths((2, 3, 4), ("a", "b"))
 SEEDS = st.integers(0, 10_000)
@@ -104,6 +104,34 @@ def test_a_width_takes_the_top_bits_of_the_weights(seed):
     for frame, width in enumerate(bits):
         top = [[int(f"{w & 15:04b}"[:width], 2) - (w < 0) * 2**width for w in row] for row in weights.tolist()]
         np.testing.assert_array_equal(y[frame], x[frame] @ np.array(top).T)
+
+
+@given(SEEDS)
+def test_odd_codes_are_the_same_top_bits_and_mean_odd_numbers(seed):
+    """At each width the sums are 2 * (those of the codes) + the sum of the inputs, whatever the codes."""
+    rng = np.random.default_rng(seed)
+    weights, x, bits = rng.integers(-8, 8, (3, 5)), rng.integers(0, 16, (4, 2, 5)), rng.choice([2, 3, 4], 4)
+    codes = f.serial_matvec(x, weights, 4, bits)
+    np.testing.assert_array_equal(
+        f.serial_matvec(x, weights, 4, bits, odd=True), 2 * codes + x.sum(axis=-1, keepdims=True)
+    )
+
+
+def test_accumulators_of_odd_codes_hold_every_sum_and_no_bit_more():
+    """The codes 3 and -4 of 3 bits are the weights 7 and -7."""
+    source = TensorType((2,), 3, False)
+    node = SerialMatvec(
+        "m", ("x",), TensorType((2,), 8, True), [[3, 3], [-4, 0]], [0, 0], 3, widths=(2, 3), select="m", odd=True
+    )
+    assert node.bounds(source) == (-49, 98)
+    assert [node.at(width).tolist() for width in (2, 3)] == [[[3, 3], [-3, 1]], [[7, 7], [-7, 1]]]
+    with pytest.raises(ValueError, match="accumulator needs 8 bits, has 7"):
+        replace(node, output=TensorType((2,), 7, True)).check(source)
+
+
+def test_a_graph_of_odd_codes_comes_back_from_disk(tmp_path):
+    save(mixer(odd=True), tmp_path / "g.npz")
+    assert all(node.odd for node in load(tmp_path / "g.npz").nodes if isinstance(node, SerialMatvec))
 
 
 @given(SEEDS)

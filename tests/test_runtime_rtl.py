@@ -113,7 +113,7 @@ def chain() -> ir.Graph:
     return b.finish(b.matvec("last", last, 4, 4))
 
 
-@pytest.mark.parametrize("graph", [mixer("two", 4, (2, 4), 4, (2, 4)), chain()], ids=["two", "chain"])
+@pytest.mark.parametrize("graph", [mixer("two", 4, (2, 4), 4, (2, 4), odd=True), chain()], ids=["two", "chain"])
 def test_full_queues_stop_nothing_but_the_next_frame(graph, tmp_path, monkeypatch):
     """The least queues there can be: slower, perhaps, but every frame comes out, with the widths it came in with."""
     monkeypatch.setattr(runtime, "QUEUE_DEPTH", 2)

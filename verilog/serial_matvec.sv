@@ -2,6 +2,8 @@
 //
 // Formula:  out[n] = sum over i < MW of in[i] * (weight[n, i] >>> (WEIGHT_WIDTH - b)), n < MH, exact in ACC_WIDTH
 //           bits, signed; b is the frame's width, and the shift rounds down: the top b bits of the weight.
+//           WEIGHT_ODD 1: those b bits are a code k, which means 2k + 1. Then a row's products are 2 * (sum of in * k) +
+//           (sum of in), and the second sum is made once for all rows; see serial_total.
 // Beats:    in: the whole vector, element 0 in the low bits; the sender holds it until its last use. A frame is
 //           VECTORS of them.
 //           configuration: one beat a frame, the index of its width in WIDTHS. It may come before the frame or after
@@ -15,10 +17,7 @@
 //           with more than 30.
 // Reset:    drops what is under way; the next vector is the first of a frame.
 //
-// Horner's rule: with each plane the sum so far is doubled before the plane is added, and the top plane, which counts
-// negative, changes its sign when the second one comes. What is kept is the one's complement of the sum: a plane's
-// sum comes as a complement and goes to the carry chain as it is; doubling and sign are a function of four signals
-// in front of it.
+// Rows and their arithmetic: see serial_row.
 module serial_matvec #(
     parameter int unsigned MW           = 144,    // matrix width: elements of the vector
     parameter int unsigned MH           = 16,     // matrix height: outputs
@@ -29,6 +28,7 @@ module serial_matvec #(
     parameter int unsigned WEIGHT_WIDTH = 4,      // bits of a weight: the widest of WIDTHS
     parameter int unsigned COUNT        = 3,      // widths to choose from, 2 to 4
     parameter int unsigned WIDTHS       = 'h432,  // their bits, 2 to 8, ascending, the first in the low digit
+    parameter int unsigned WEIGHT_ODD   = 0,      // 1: code k means 2k + 1
     parameter int unsigned VECTORS      = 64,     // vectors of a frame
     parameter int unsigned ACC_WIDTH    = 16      // bits of an accumulator: enough for every result
 ) (
@@ -76,7 +76,6 @@ module serial_matvec #(
   localparam int unsigned ROOM = 2 ** $clog2(SLICE);  // a power of two, or the index is a product
   localparam int unsigned PAIRS = (SIMD + 1) / 2;
   localparam int unsigned STRIDE = 2 ** $clog2(IN_WIDTH + 1);
-  localparam int unsigned SUM_WIDTH = IN_WIDTH + $clog2(SIMD);  // of a plane
   // Cycles from an address to its plane's sum: select, pair sums, and the stages of plane_sum.
   localparam int unsigned STAGES = 3 + (SIMD > 6 ? 1 : 0) + (SIMD > 30 ? 1 : 0);
 
@@ -185,41 +184,54 @@ module serial_matvec #(
   );
   assign unused = &{1'b0, total};
 
-  for (genvar pe = 0; pe < PE; pe++) begin : gen_pe
-    logic [SUM_WIDTH-1:0] negated;      // ~(sum of this plane's part)
-    logic [ACC_WIDTH-1:0] extended;
-    logic [ACC_WIDTH-1:0] accumulator;  // ~(sum so far)
-    logic [ACC_WIDTH-1:0] base;         // ~what the plane is added to
-    logic [  ACC_WIDTH:0] sum;
-    logic [ACC_WIDTH-1:0] result;
-    plane_sum #(
+  logic                 add;         // a sum is there
+  logic [ACC_WIDTH-1:0] vector_sum;  // of the result that waits
+  assign add = advance && valid_pipe[STAGES-1];
+
+  if (WEIGHT_ODD != 0) begin : gen_odd
+    logic first, second;  // plane; a '0 among the ports lets Yosys elaborate the whole module again, which fails
+    assign first  = plane == '0;
+    assign second = plane == PLANE_BITS'(1);
+    serial_total #(
         .SIMD     (SIMD),
         .IN_WIDTH (IN_WIDTH),
-        .IN_SIGNED(IN_SIGNED)
-    ) u_row (
+        .IN_SIGNED(IN_SIGNED),
+        .OUT_WIDTH(ACC_WIDTH)
+    ) u_total (
         .clk    (clk),
+        .rst    (rst),
         .enable (advance),
+        .first  (first),
+        .second (second),
         .choices(choices),
-        .bits   (weights[pe*SIMD+:SIMD]),
-        .sum    (negated)
+        .add    (add),
+        .deliver(deliver),
+        .total  (vector_sum)
     );
-    if (ACC_WIDTH > SUM_WIDTH) begin : gen_extend
-      assign extended = {{ACC_WIDTH - SUM_WIDTH{IN_SIGNED == 0 || negated[SUM_WIDTH-1]}}, negated};
-    end else begin : gen_same
-      assign extended = negated[ACC_WIDTH-1:0];
-    end
-    // ~(a + s) = ~s - a; a is the sum so far, its double, or that of the top plane negated: ~d + 1
-    assign base = (double_pipe[STAGES-1] ? {accumulator[ACC_WIDTH-2:0], 1'b1} : accumulator) ^
-                    {ACC_WIDTH{negate_pipe[STAGES-1]}};
-    assign sum    = {extended, 1'b0} - {~base, negate_pipe[STAGES-1]};
-    always_ff @(posedge clk) begin
-      if (rst || deliver) accumulator <= '1;
-      else if (advance && valid_pipe[STAGES-1]) accumulator <= sum[ACC_WIDTH:1];
-    end
-    always_ff @(posedge clk) begin
-      if (deliver) result <= sum[ACC_WIDTH:1];
-    end
-    assign m_axis_tdata[pe*ACC_WIDTH+:ACC_WIDTH] = ~result;
+  end else begin : gen_even
+    assign vector_sum = '0;
+  end
+
+  for (genvar pe = 0; pe < PE; pe++) begin : gen_pe
+    serial_row #(
+        .SIMD      (SIMD),
+        .IN_WIDTH  (IN_WIDTH),
+        .IN_SIGNED (IN_SIGNED),
+        .WEIGHT_ODD(WEIGHT_ODD),
+        .ACC_WIDTH (ACC_WIDTH)
+    ) u_row (
+        .clk       (clk),
+        .rst       (rst),
+        .enable    (advance),
+        .choices   (choices),
+        .bits      (weights[pe*SIMD+:SIMD]),
+        .add       (add),
+        .twice     (double_pipe[STAGES-1]),
+        .negate    (negate_pipe[STAGES-1]),
+        .deliver   (deliver),
+        .vector_sum(vector_sum),
+        .out       (m_axis_tdata[pe*ACC_WIDTH+:ACC_WIDTH])
+    );
   end
 
   always_ff @(posedge clk) begin

@@ -22,6 +22,13 @@ def build(
     quantizer: Annotated[
         str | None, typer.Option(help="uniform, n2uq, n2uq-thresholds or n2uq-weights. [uniform]")
     ] = None,
+    runtime_bits: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BITS,BITS",
+            help="Widths such as 2,3,4 between which each frame chooses for every layer, in place of --bits.",
+        ),
+    ] = None,
     samples: Annotated[
         Path | None, typer.Option(help="An .npz with x, and y for accuracy, to try a model file on. [random inputs]")
     ] = None,
@@ -57,15 +64,18 @@ def build(
 ) -> None:
     """Build a network: train, fold, convert, csim, rtl, simulate, synthesize, report.
 
+    With --runtime-bits one firmware is built for a network of `flow train --runtime-bits`: a host sets the width of
+    each layer, and every frame takes those that it finds when it begins.
+
     A stage is skipped when nothing that it depends on has changed. Ends with a table, report.json and report.md;
     exits with 0 only if Keras, C simulation and RTL agreed with the golden model on every integer.
 
-    --set and --config take the options above (max_cycles for --max-cycles) and a few more: utilization, the share of
-    the board that may be filled; bench_frames, which cocotb sends with random stalls; route, whether modules are
-    routed for an Fmax; route_rows, how many of a layer's equal rows are (0 for all); route_seconds, the processor time
-    that one may take (0 for no limit); adders, whether layers that nothing folds become graphs of adders where that is
-    smaller (true, where da4ml is installed); csim_images, how many of the images go through C simulation, which is
-    slower than RTL here.
+    --set and --config take the options above (max_cycles for --max-cycles) and a few more: runtime_configurations, how
+    many random widths of layers every engine is compared in; utilization, the share of the board that may be filled;
+    bench_frames, which cocotb sends with random stalls; route, whether modules are routed for an Fmax; route_rows, how
+    many of a layer's equal rows are (0 for all); route_seconds, the processor time that one may take (0 for no limit);
+    adders, whether layers that nothing folds become graphs of adders where that is smaller (true, where da4ml is
+    installed); csim_images, how many of the images go through C simulation, which is slower than RTL here.
     """
     from flow.pipeline.build import build as run
     from flow.pipeline.build import check
@@ -75,9 +85,10 @@ def build(
     from flow.pipeline.summary import show
 
     options = {
-        "model": model, "bits": bits, "quantizer": quantizer, "samples": samples, "dataset": dataset, "data": data,
-        "board": board, "target_fps": target_fps, "max_cycles": max_cycles, "images": images, "epochs": epochs,
-        "seed": seed, "checkpoint": checkpoint, "output": output, "folding": folding,
+        "model": model, "bits": bits, "quantizer": quantizer, "runtime_bits": runtime_bits, "samples": samples,
+        "dataset": dataset, "data": data, "board": board, "target_fps": target_fps, "max_cycles": max_cycles,
+        "images": images, "epochs": epochs, "seed": seed, "checkpoint": checkpoint, "output": output,
+        "folding": folding,
     }  # fmt: skip
     chosen = make_config(config, settings or [], options)
     check(chosen)

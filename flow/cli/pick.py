@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from flow.mixer.curve import Curve
 
 
 def pick(
@@ -14,6 +17,9 @@ def pick(
         float | None, typer.Option(help="Average bits of the layers that can change, at most.")
     ] = None,
     budget_cycles: Annotated[int | None, typer.Option(min=1, help="Cycles between frames, at most.")] = None,
+    build: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Folder of a build with --runtime-bits, whose cycles they are.")
+    ] = None,
 ) -> None:
     """Choose the best configuration of a network whose layers change width while it runs.
 
@@ -22,7 +28,7 @@ def pick(
 
     \b
     flow pick runs/mixer --avg-bits 3
-    flow pick runs/mixer --budget-cycles 20000
+    flow pick runs/mixer --budget-cycles 20000 --build runs/resnet8-mixer-w234-cifar10
     """
     from flow.mixer.curve import read_curve
     from flow.mixer.pick import pick as choose
@@ -30,6 +36,8 @@ def pick(
     from keras_models.runtime import field_bits
 
     measured = read_curve(curve)
+    if build is not None:
+        measured = _with_cycles_of(build, measured)
     found = choose(measured, avg_bits, budget_cycles)
     for layer, bits in zip(measured.layers, found.bits, strict=True):
         typer.echo(f"{layer}: {bits}")
@@ -38,3 +46,24 @@ def pick(
     typer.echo(f"# {measured.metric} {score}, {found.average_bits:.3f} bits on average{cycles}")
     digits = -(-field_bits(len(measured.widths)) * len(measured.layers) // 4)
     typer.echo(f"# configuration register: {found.word:#0{2 + digits}x}")
+
+
+def _with_cycles_of(run: Path, measured: Curve) -> Curve:
+    """The configurations with the cycles that the folding of a build counts for each."""
+    from flow import ir
+    from flow.errors import FlowError
+    from flow.folding import file
+    from flow.mixer.pick import with_cycles
+    from flow.pipeline.build import load_config, stage_folder
+    from flow.pipeline.stages import convert, rtl
+
+    load_config(run)
+    graph_file, folding_file = stage_folder(run, "convert") / convert.GRAPH, stage_folder(run, "rtl") / rtl.FOLDING
+    if not folding_file.is_file():
+        raise FlowError(f"--build {run}: has no folding yet: flow build --out {run} --to rtl")
+    graph = ir.load(graph_file)
+    wanted = ir.RuntimeWidths(measured.widths, measured.layers)
+    if graph.runtime != wanted:
+        raise FlowError(f"--build {run}: is not of {measured.model} with widths {', '.join(map(str, measured.widths))}")
+    folding = file.load(graph, folding_file)
+    return with_cycles(measured, lambda bits: folding.at(bits).interval(graph))

@@ -45,9 +45,11 @@ def simulate(
     frames = inputs[:images]
     with Reporter() as reporter:
         reporter.line(f"cocotb on {graph.name}: {images} samples, seed {seed}")
+        runtime = graph.runtime
+        widest = runtime and dict.fromkeys(runtime.layers, runtime.widths[-1])
         bench = run_bench(
-            graph, folding, load_design(written / rtl.FOLDER), np.asarray(frames), golden.run(graph, frames),
-            paths.cache(), run / "simulate", seed, waves,
+            graph, folding, load_design(written / rtl.FOLDER), np.asarray(frames),
+            golden.run(graph, frames, configuration=widest), paths.cache(), run / "simulate", seed, waves, widest,
         )  # fmt: skip
         reporter.line(f"{bench.tests} tests passed in {bench.seconds:.1f} s: every byte equals golden's")
         if bench.waves:

@@ -155,7 +155,7 @@ def _inline_activation(fold: Fold, layer: Any) -> Any:
     return activation
 
 
-def _twin_quantizer(grid: Grid, dtype: str) -> Any:
+def twin_quantizer(grid: Grid, dtype: str) -> Any:
     """A fresh weight quantizer with the same grid, in the layer's float type."""
     if grid.binary:
         if grid.fraction_bits == 0:
@@ -196,7 +196,7 @@ class _AllChannels:
     def place(self, value: Value, kernel: Kernel, bias: np.ndarray | None, result: Value, name: str) -> Any:
         """The tensor of the twin's layer; `bias` is an integer on the grid of `result`, or None."""
         dtype = float_type(result.magnitude)
-        layer = self.make(_twin_quantizer(kernel.grid, dtype), use_bias=bias is not None, dtype=dtype, name=name)
+        layer = self.make(twin_quantizer(kernel.grid, dtype), use_bias=bias is not None, dtype=dtype, name=name)
         tensor = layer(value.tensor)
         reals = [] if bias is None else [np.ldexp(bias.astype(np.float64), -result.fraction_bits)]
         layer.set_weights([kernel.real, *reals])

@@ -106,13 +106,17 @@ def matvec(node: Weighted, fold: Fold, in_bits: int) -> Amount:
 
 
 def serial_matvec(node: SerialMatvec, fold: Fold, in_bits: int) -> Amount:
-    """One bit plane of each row, accumulators that double, the choice among the vector's parts, the planes' memory."""
+    """One bit plane of each row, accumulators that double, the choice among the vector's parts, the planes' memory.
+
+    Odd codes take one more addition in each row, and the sum of half of the elements at a time.
+    """
     row_lut, row_ff = dot_product(fold.simd, in_bits, 1, 0)
     accumulators, steps = fold.pe * node.output.width_bits, node.mw // fold.simd
     shared, select = ceil(fold.simd / 2) * (in_bits + 1), fold.simd * in_bits * steps if steps > 1 else 0
+    total_lut, total_ff = dot_product(ceil(fold.simd / 2), in_bits + 1, 1, 0) if node.odd else (0, 0)
     logic = Amount(
-        lut=fold.pe * (row_lut + 1) + accumulators + 0.46 * select + 0.36 * shared + 80,
-        ff=fold.pe * row_ff + 2 * accumulators + 2 * fold.simd * in_bits + shared + 60,
+        lut=fold.pe * (row_lut + 1) + (1 + node.odd) * accumulators + total_lut + 0.46 * select + 0.36 * shared + 80,
+        ff=fold.pe * row_ff + 2 * accumulators + total_ff + 2 * fold.simd * in_bits + shared + 60,
     )
     return logic + rom(fold.pe * fold.simd, vector_cycles(node, fold), weight_memory(node, fold))
 

@@ -36,16 +36,20 @@ def matvec(x: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
     return x.astype(np.int64) @ weights.T + bias
 
 
-def serial_matvec(x: np.ndarray, weights: np.ndarray, weight_bits: int, bits: np.ndarray) -> np.ndarray:
+def serial_matvec(
+    x: np.ndarray, weights: np.ndarray, weight_bits: int, bits: np.ndarray, odd: bool = False
+) -> np.ndarray:
     """(B, ..., MW) to (B, ..., MH): frame i of x times the top bits[i] of the weights' weight_bits.
 
     Args:
         bits: int (B,).
+        odd: these bits are a code k, which means 2k + 1.
     """
     y = np.empty((*x.shape[:-1], len(weights)), dtype=np.int64)
     for width in np.unique(bits):
         frames = bits == width
-        y[frames] = matvec(x[frames], weights >> (weight_bits - width), np.zeros(len(weights), np.int64))
+        nested = weights >> (weight_bits - width)
+        y[frames] = matvec(x[frames], 2 * nested + 1 if odd else nested, np.zeros(len(weights), np.int64))
     return y
 
 

@@ -43,7 +43,8 @@ def evaluate(node: Node, *inputs: np.ndarray, table: np.ndarray | None = None) -
         case Window():
             return f.window(inputs[0], node.kernel, node.stride, node.padding)
         case SerialMatvec():
-            return f.serial_matvec(inputs[0], node.weights, node.weight_bits, np.asarray(node.widths)[table])
+            bits = np.asarray(node.widths)[table]
+            return f.serial_matvec(inputs[0], node.weights, node.weight_bits, bits, node.odd)
         case Matvec():
             return f.matvec(inputs[0], node.weights, node.bias)
         case Depthwise():

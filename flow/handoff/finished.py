@@ -19,6 +19,7 @@ from flow.pipeline.stage import Finished, recorded
 from flow.pipeline.stages import STAGES
 from flow.pipeline.stages.convert import GOLDEN, GRAPH, VITIS
 from flow.pipeline.stages.rtl import FOLDER, FOLDING
+from flow.pipeline.widths import frame_widths
 from flow.report import Report, load, verdict
 from flow.rtl import Design, load_design
 from flow.twin.inputs import InputGrid
@@ -73,6 +74,8 @@ class FinishedBuild:
     def vectors(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Input codes (N, *input shape) and golden's outputs, int64 (N, outputs); at most `count`.
 
+        Where layers change their width while the network runs, the outputs are those of the widest, as after a reset.
+
         Raises:
             FlowError: the images that are found now are not those of the build.
         """
@@ -81,11 +84,16 @@ class FinishedBuild:
         grid = InputGrid.from_json(self.stages["fold"].result.values["input"])
         expected = np.load(self.stages["convert"].folder / GOLDEN)[:count]
         images = input_codes(self.config, subject_of(self.config).samples(), grid)[: len(expected)]
-        if len(images) < len(expected) or not np.array_equal(golden.run(self.graph, images), expected):
+        widths = frame_widths(self.config, self.graph.runtime, len(images))
+        found = golden.run(self.graph, images, configuration=widths)
+        if len(images) < len(expected) or not np.array_equal(found, expected):
             raise FlowError(
                 f"the test images of {self.report.dataset.name} are not here as they were for {self.folder}; "
                 f"set FLOW_DATA to their folder"
             )
+        if self.graph.runtime is not None:
+            widest = dict.fromkeys(self.graph.runtime.layers, self.graph.runtime.widths[-1])
+            expected = golden.run(self.graph, images, configuration=widest)
         return images, expected
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hls4ml.model import ModelGraph
 
     from flow.boards import Board
-    from flow.ir import Graph
+    from flow.ir import Configuration, Graph
     from flow.twin import Twin
 
 __all__ = ["VitisProject", "convert", "csim", "hls4ml_keras2", "load_project", "lower", "vitis_project"]
@@ -48,8 +48,15 @@ def convert(twin: Twin, name: str = "network") -> Graph:
     return lower(to_hls4ml(twin, "FlowRTL", name))
 
 
-def vitis_project(twin: Twin, folder: Path, board: Board, images: np.ndarray, expected: np.ndarray) -> VitisProject:
+def vitis_project(
+    twin: Twin,
+    folder: Path,
+    board: Board,
+    images: np.ndarray,
+    expected: np.ndarray,
+    configuration: Configuration | None = None,
+) -> VitisProject:
     """hls4ml's Vitis project of a twin; see `flow.hls.vitis`."""
     from flow.hls.vitis import vitis_project as write
 
-    return write(twin, folder, board, images, expected)
+    return write(twin, folder, board, images, expected, configuration)

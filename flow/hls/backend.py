@@ -86,7 +86,8 @@ class FlowRTLBackend(VivadoBackend):
 
         Args:
             model: a converted model.
-            x: samples (N, *input shape) or one without N: integer codes, or floats on the input's grid.
+            x: samples (N, *input shape) or one without N: integer codes, or floats on the input's grid. Where layers
+                choose their width for each sample, a pair of that and the positions of their widths (N, layers).
 
         Returns:
             float64 logits (N, classes), exact, on the grid of the output's accumulator.
@@ -95,6 +96,10 @@ class FlowRTLBackend(VivadoBackend):
 
         graph = self.graph(model)
         source, result = graph.input.output, graph.output.output
+        configuration = None
+        if graph.runtime is not None and isinstance(x, (list, tuple)):
+            x, positions = x
+            configuration = np.asarray(graph.runtime.widths)[np.asarray(positions, dtype=np.int64)]
         codes = np.asarray(x)
         if codes.dtype.kind == "f":
             scaled = np.ldexp(codes.astype(np.float64), source.fraction_bits)
@@ -103,7 +108,7 @@ class FlowRTLBackend(VivadoBackend):
                 raise FlowError(
                     f"predict: floats must be multiples of 2**-{source.fraction_bits}, the grid of the input"
                 )
-        outputs = golden.run(graph, codes.reshape(-1, *source.shape))
+        outputs = golden.run(graph, codes.reshape(-1, *source.shape), configuration=configuration)
         logits = np.ldexp(outputs.astype(np.float64), -result.fraction_bits)
         return logits[0] if codes.ndim == len(source.shape) else logits
 

@@ -4,6 +4,10 @@ hls4ml gives every stream the depth of a whole frame. A layer that reads one str
 is complete, so that a row of pixels is room enough for it. A layer that joins two streams waits for both: the one from
 the shorter branch has to hold what the longer one keeps back to fill its windows, which follows from their geometry.
 A token is one pixel with all its channels.
+
+A frame's configuration is one token, read before the frame's first pixel, and is left out of this: whoever waits for
+one has all earlier frames behind it, so that no depth locks up. The depth is how many frames can be under way between
+the copies and a layer.
 """
 
 from __future__ import annotations
@@ -14,11 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from flow.twin.inputs import CONFIGURATION
+
 if TYPE_CHECKING:
     from hls4ml.model.graph import ModelGraph
 
 #: the least depth
 LEAST = 2
+
+#: frames whose configuration a stream of them has room for
+FRAMES = 4
 
 
 @dataclass(frozen=True)
@@ -44,11 +53,14 @@ class Stage:
 
 def set_depths(model: ModelGraph) -> None:
     """Replaces the depth of every stream of `model` by what its reader needs."""
-    found = depths(stages(model))
+    found, apart = depths(stages(model)), configurations(model)
     for layer in model.get_layers():
         for name, variable in layer.variables.items():
             pragma = getattr(variable, "pragma", None)
             if isinstance(pragma, tuple) and pragma[0] == "stream":
+                if name in apart:
+                    variable.pragma = ("stream", FRAMES)
+                    continue
                 # no FIFO has to hold more than a frame; a stream that leaves the network has no reader here
                 variable.pragma = ("stream", min(found.get(name, LEAST), max(int(pragma[1]), LEAST)))
 
@@ -71,19 +83,31 @@ def depths(layers: list[Stage]) -> dict[str, int]:
     return found
 
 
+def configurations(model: ModelGraph) -> set[str]:
+    """Names of the streams that carry a configuration."""
+    found: set[str] = set()
+    for layer in model.get_layers():
+        source = layer.class_name == "Input" and layer.name == CONFIGURATION
+        if source or (layer.class_name in ("Clone", "HandOn") and layer.inputs[0] in found):
+            found.update(layer.outputs)
+    return found
+
+
 def stages(model: ModelGraph) -> list[Stage]:
-    """The layers of hls4ml's graph, in its order; reshapes of one token are passed over."""
+    """The layers of hls4ml's graph, in its order; reshapes of one token are passed over, configurations left out."""
     alias: dict[str, str] = {}
     shapes: dict[str, tuple[int, ...]] = {}
-    found = []
+    apart, found = configurations(model), []
     for layer in model.get_layers():
+        if apart.issuperset(layer.outputs):
+            continue
         shape = tuple(int(size) for size in layer.get_output_variable().shape)
         shapes |= dict.fromkeys(layer.outputs, shape)
         if layer.class_name == "Input":
             count = _tokens(shape)
             found.append(Stage((), tuple(layer.outputs), (np.arange(1, count + 1),), _row(shape)))
             continue
-        inputs = tuple(alias.get(name, name) for name in layer.inputs)
+        inputs = tuple(alias.get(name, name) for name in layer.inputs if name not in apart)
         if getattr(layer.get_output_variable(), "pragma", None) is None:  # the same stream by another name
             alias |= dict.fromkeys(layer.outputs, inputs[0])
             continue

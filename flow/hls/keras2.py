@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hls4ml.model import ModelGraph
 
-    from flow.twin import InputGrid, Twin
+    from flow.twin import Twin
 
 #: hls4ml rounds to this where it infers nothing; with exact types nothing is left to round
 DEFAULT_PRECISION = "fixed<32,16>"
@@ -52,8 +52,8 @@ def _converters() -> Any:
     """hls4ml's module of that name, with our backend and layers registered."""
     from hls4ml import converters
 
-    from flow.hls.layers import register_layers
     from flow.hls.plugin import ensure_registered
+    from flow.hls.register import register_layers
 
     ensure_registered()
     register_layers()
@@ -78,7 +78,7 @@ def to_hls4ml(twin: Twin, backend: str, name: str, **settings: Any) -> ModelGrap
 
 
 def _is_twin(model: Any) -> bool:
-    return any(type(layer).__module__ == "flow.twin.layers" for layer in model.layers)
+    return any(type(layer).__module__.startswith("flow.twin.") for layer in model.layers)
 
 
 def _convert(original: Any, config: dict) -> ModelGraph:
@@ -96,7 +96,7 @@ def _convert(original: Any, config: dict) -> ModelGraph:
     if not _is_twin(model):
         model = fold_network(model).model
     config["KerasModel"] = model
-    config["HLSConfig"] = _exact(config["HLSConfig"], model.input_names[0], model.flow_input)
+    config["HLSConfig"] = _exact(config["HLSConfig"], _input_precisions(model))
     before = {name: layer_handlers[name] for name in TWIN_HANDLERS}
     layer_handlers.update(TWIN_HANDLERS)
     try:
@@ -105,12 +105,19 @@ def _convert(original: Any, config: dict) -> ModelGraph:
         layer_handlers.update(before)
 
 
-def _exact(given: dict, input_name: str, grid: InputGrid) -> dict:
-    """`given` with every precision replaced by exact inference from the input's grid."""
+def _input_precisions(model: Any) -> dict[str, str]:
+    """The types of a twin's inputs in hls4ml's words: of its samples, and of the configuration if it takes one."""
+    grid, runtime = model.flow_input, model.flow_runtime
+    types = [grid.precision] + ([f"ufixed<{runtime.field_bits},{runtime.field_bits}>"] if runtime else [])
+    return dict(zip(model.input_names, types, strict=True))
+
+
+def _exact(given: dict, inputs: dict[str, str]) -> dict:
+    """`given` with every precision replaced by exact inference from the types of the inputs."""
     kept = {
         name: {key: value for key, value in settings.items() if key != "Precision"}
         for name, settings in given.get("LayerName", {}).items()
     }
-    kept[input_name] = {"Precision": {"result": grid.precision}}
+    kept |= {name: {"Precision": {"result": precision}} for name, precision in inputs.items()}
     model = {**given.get("Model", {}), "Precision": DEFAULT_PRECISION, "BitExact": True}
     return {**given, "Model": model, "LayerName": kept}

@@ -5,26 +5,23 @@ Both of hls4ml's backends that we use, Vitis and our own, convert through these 
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
-from hls4ml.backends import get_backend
 from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 from hls4ml.converters.keras.convolution import parse_conv2d_layer
 from hls4ml.converters.keras.core import parse_dense_layer, parse_input_layer
 from hls4ml.converters.keras_v2_to_hls import (
     get_weights_data,
     parse_default_keras_layer,
-    register_keras_v2_layer_handler,
 )
-from hls4ml.model.layers import Attribute, Layer, ZeroPadding2D, register_layer
-from hls4ml.model.optimizer.passes.bit_exact import _produce_kif, get_input_kifs
+from hls4ml.model.layers import Attribute, Layer, ZeroPadding2D
+from hls4ml.model.optimizer.passes.bit_exact import get_input_kifs
 from hls4ml.model.quantizers import QKerasBinaryQuantizer, QKerasQuantizer
 from hls4ml.model.types import FixedPrecisionType, IntegerPrecisionType
 
 from flow.ir.types import signed_width
-from flow.paths import hls_templates
+from flow.twin.inputs import CONFIGURATION
 
 # -- hls4ml layers -----------------------------------------------------------------------------------------------------
 
@@ -53,11 +50,12 @@ class _IntegerActivation(Layer):
         precision = FixedPrecisionType(bits, bits - fraction_bits, self.get_attr("signed"))
         self.add_output_variable(shape, precision=precision)
         for name in self.tables:
-            data = self.get_attr(f"{name}_data")
-            width = signed_width(int(data.min()), int(data.max()))
-            self.add_weights_variable(
-                name, var_name=name + "{index}", precision=IntegerPrecisionType(max(width, 2), True)
-            )
+            precision = IntegerPrecisionType(self.table_bits(self.get_attr(f"{name}_data")), True)
+            self.add_weights_variable(name, var_name=name + "{index}", precision=precision)
+
+    def table_bits(self, data: np.ndarray) -> int:
+        """Signed bits of a table's numbers."""
+        return max(signed_width(int(data.min()), int(data.max())), 2)
 
 
 class Threshold(_IntegerActivation):
@@ -124,7 +122,7 @@ class Argmax(_IntegerActivation):
 OWN_LAYERS = {kind.__name__: kind for kind in (Threshold, Requantize, SumPool, Depthwise, Argmax)}
 
 
-def _output_kif(layer: _IntegerActivation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def output_kif(layer: _IntegerActivation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sign, integer and fraction bits of every output, for hls4ml's exact type inference."""
     shape = tuple(layer.get_output_variable().shape)
     signed, bits, fraction_bits = (layer.get_attr(k) for k in ("signed", "bits", "output_fraction_bits"))
@@ -132,7 +130,7 @@ def _output_kif(layer: _IntegerActivation) -> tuple[np.ndarray, np.ndarray, np.n
     return tuple(np.full(shape, part, dtype=np.int16) for part in parts)  # type: ignore[return-value]
 
 
-def _padded_kif(layer: ZeroPadding2D) -> tuple[np.ndarray, ...]:
+def padded_kif(layer: ZeroPadding2D) -> tuple[np.ndarray, ...]:
     """The same for zero padding, which hls4ml 1.3.0 leaves out: a zero needs no bits."""
     top, bottom, left, right = (layer.get_attr(f"pad_{side}") for side in ("top", "bottom", "left", "right"))
     (source,) = get_input_kifs(layer)
@@ -142,7 +140,7 @@ def _padded_kif(layer: ZeroPadding2D) -> tuple[np.ndarray, ...]:
 # -- Keras handlers ----------------------------------------------------------------------------------------------------
 
 
-def _parse_integer_activation(keras_layer: dict, input_names: Any, input_shapes: Any, data_reader: Any):
+def parse_integer_activation(keras_layer: dict, input_names: Any, input_shapes: Any, data_reader: Any):
     layer = parse_default_keras_layer(keras_layer, input_names)
     kind = OWN_LAYERS[keras_layer["class_name"]]
     layer["class_name"] = kind.__name__
@@ -206,6 +204,8 @@ def _parse_dense(keras_layer: dict, input_names: Any, input_shapes: Any, data_re
 def _parse_input(keras_layer: dict, input_names: Any, input_shapes: Any, data_reader: Any):
     layer, shape = parse_input_layer(keras_layer, input_names, input_shapes, data_reader)
     layer["trusted"] = True
+    if layer["name"] == CONFIGURATION:
+        layer["type_name"] = f"{CONFIGURATION}_t"
     return layer, shape
 
 
@@ -319,10 +319,10 @@ class ArgmaxConfig(LayerConfigTemplate):
         return _ARGMAX_CONFIG.format(**self._default_config_params(node))
 
 
-class _Call(FunctionCallTemplate):
-    def __init__(self, kind: type[_IntegerActivation], function: str) -> None:
+class Call(FunctionCallTemplate):
+    def __init__(self, kind: type[_IntegerActivation], function: str, header: str | None = None) -> None:
         self._function = function
-        super().__init__(kind, include_header=[f"nnet_utils/{function}.h"])
+        super().__init__(kind, include_header=[f"nnet_utils/{header or function}.h"])
 
     def format(self, node: Any) -> str:
         params = self._default_function_params(node)
@@ -330,27 +330,27 @@ class _Call(FunctionCallTemplate):
         return _CALL.format(**params, function=self._function, arguments=", ".join(arguments))
 
 
-class ThresholdCall(_Call):
+class ThresholdCall(Call):
     def __init__(self) -> None:
         super().__init__(Threshold, "threshold")
 
 
-class RequantizeCall(_Call):
+class RequantizeCall(Call):
     def __init__(self) -> None:
         super().__init__(Requantize, "requantize")
 
 
-class SumPoolCall(_Call):
+class SumPoolCall(Call):
     def __init__(self) -> None:
         super().__init__(SumPool, "sum_pool")
 
 
-class DepthwiseCall(_Call):
+class DepthwiseCall(Call):
     def __init__(self) -> None:
         super().__init__(Depthwise, "depthwise")
 
 
-class ArgmaxCall(_Call):
+class ArgmaxCall(Call):
     def __init__(self) -> None:
         super().__init__(Argmax, "argmax")
 
@@ -359,23 +359,3 @@ TEMPLATES = (
     ThresholdConfig, ThresholdCall, RequantizeConfig, RequantizeCall, SumPoolConfig, SumPoolCall, DepthwiseConfig,
     DepthwiseCall, ArgmaxConfig, ArgmaxCall,
 )  # fmt: skip
-
-
-def register_layers() -> None:
-    """Makes our layers and their C++ known to hls4ml."""
-    _register_once()
-    for header in ("raw_bits.h", "threshold.h", "requantize.h", "sum_pool.h", "depthwise.h", "argmax.h"):
-        get_backend("Vitis").register_source(hls_templates() / header)
-
-
-@cache
-def _register_once() -> None:
-    for kind in OWN_LAYERS.values():
-        register_layer(kind.__name__, kind)
-        register_keras_v2_layer_handler(kind.__name__, _parse_integer_activation)
-        _produce_kif.register(kind, _output_kif)
-    if _produce_kif.dispatch(ZeroPadding2D) is _produce_kif.dispatch(Layer):
-        _produce_kif.register(ZeroPadding2D, _padded_kif)
-    vitis = get_backend("Vitis")
-    for template in TEMPLATES:
-        vitis.register_template(template)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from hls4ml.model import ModelGraph
 
 from flow.errors import FlowError
 from flow.fold.grids import Grid, read_grid, weight_codes
+from flow.hls.lowering_runtime import in_order_of, is_configuration, read_runtime, requantize_table, serial_matvec
+from flow.hls.state import NO_PADDING, Lowering, add_padding, check_grid, narrowest, pads, window_of
 from flow.ir import (
     Add,
     Argmax,
@@ -34,46 +36,10 @@ from flow.ir import (
     TensorType,
     Threshold,
     WeightCode,
-    Weighted,
-    Window,
     signed_width,
     sum_type,
     unsigned_width,
 )
-
-NO_PADDING = (0, 0, 0, 0)
-
-
-@dataclass
-class _Lowering:
-    """What is known so far.
-
-    Attributes:
-        nodes: IR nodes by name, in order.
-        produced: IR node by the name of the hls4ml tensor that it computes.
-        padding: rows above, columns left, below, right that a reader of the hls4ml tensor still has to add.
-    """
-
-    nodes: dict[str, Node] = field(default_factory=dict)
-    produced: dict[str, str] = field(default_factory=dict)
-    padding: dict[str, tuple[int, int, int, int]] = field(default_factory=dict)
-
-    def source(self, layer: Any, position: int = 0) -> Node:
-        """The IR node that a layer reads."""
-        tensor = layer.inputs[position]
-        if tensor in self.padding and layer.class_name not in _ABSORB_PADDING:
-            raise FlowError(f"{layer.name}: zero padding can only stand before a convolution")
-        return self.nodes[self.produced[tensor]]
-
-    def emit(self, node: Node) -> Node:
-        if node.name in self.nodes:
-            raise FlowError(f"two layers are named {node.name}; rename one")
-        self.nodes[node.name] = node
-        return node
-
-    def give(self, layer: Any, node: Node) -> None:
-        """`node` computes the output of `layer`."""
-        self.produced[layer.outputs[0]] = node.name
 
 
 def lower(model: ModelGraph) -> Graph:
@@ -86,19 +52,22 @@ def lower(model: ModelGraph) -> Graph:
         FlowError: a layer has no place in the IR; all such layers are named.
     """
     layers = list(model.get_layers())
-    unknown = [f"{layer.name} ({layer.class_name})" for layer in layers if layer.class_name not in _HANDLERS]
+    known = [*_HANDLERS, "HandOn"]  # which hands on what no node reads
+    unknown = [f"{layer.name} ({layer.class_name})" for layer in layers if layer.class_name not in known]
     if unknown:
         raise FlowError(
             f"no hardware for these layers: {', '.join(unknown)}; supported: {', '.join(sorted(_HANDLERS))}"
         )
-    state = _Lowering()
+    state = Lowering(runtime=read_runtime(layers))
     for layer in layers:
-        _HANDLERS[layer.class_name](state, layer)
+        if state.runtime is None or not is_configuration(layer):
+            _HANDLERS[layer.class_name](state, layer)
     if len(model.outputs) != 1:
         raise FlowError(f"the network has {len(model.outputs)} outputs; one is supported")
     final = state.nodes[state.produced[model.outputs[0]]]
     state.emit(Output("output", (final.name,), final.output))
-    return Graph(model.config.get_project_name(), _with_forks(tuple(state.nodes.values())))
+    ordered = in_order_of(state.runtime.layers, state.nodes) if state.runtime else state.nodes
+    return Graph(model.config.get_project_name(), _with_forks(tuple(ordered.values())), state.runtime)
 
 
 def _with_forks(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
@@ -116,66 +85,42 @@ def _with_forks(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
 # -- one handler per hls4ml layer --------------------------------------------------------------------------------------
 
 
-def _input(state: _Lowering, layer: Any) -> None:
+def _input(state: Lowering, layer: Any) -> None:
     precision = layer.get_output_variable().type.precision
     shape = tuple(int(n) for n in layer.get_output_variable().shape)
     kind = TensorType(shape, precision.width, bool(precision.signed), precision.fractional)
     state.give(layer, state.emit(Input(layer.name, (), kind)))
 
 
-def _alias(state: _Lowering, layer: Any) -> None:
+def _alias(state: Lowering, layer: Any) -> None:
+    if layer.inputs[0] not in state.produced:  # a copy of the configuration, which is no node
+        return
     for output in layer.outputs:
         state.produced[output] = state.produced[layer.inputs[0]]
         if layer.inputs[0] in state.padding:
             state.padding[output] = state.padding[layer.inputs[0]]
 
 
-def _zero_padding(state: _Lowering, layer: Any) -> None:
+def _zero_padding(state: Lowering, layer: Any) -> None:
     before = state.padding.get(layer.inputs[0], NO_PADDING)
     _alias(state, layer)
-    state.padding[layer.outputs[0]] = _sum(before, _pads(layer))
+    state.padding[layer.outputs[0]] = add_padding(before, pads(layer))
 
 
-def _pads(layer: Any) -> tuple[int, int, int, int]:
-    return tuple(int(layer.get_attr(f"pad_{side}", 0)) for side in ("top", "left", "bottom", "right"))  # type: ignore[return-value]
-
-
-def _sum(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, int, int, int]:
-    return tuple(x + y for x, y in zip(a, b, strict=True))  # type: ignore[return-value]
-
-
-def _conv(state: _Lowering, layer: Any) -> None:
+def _conv(state: Lowering, layer: Any) -> None:
     source = state.source(layer)
     kernel = (int(layer.get_attr("filt_height")), int(layer.get_attr("filt_width")))
     stride = (int(layer.get_attr("stride_height")), int(layer.get_attr("stride_width")))
-    padding = _sum(state.padding.get(layer.inputs[0], NO_PADDING), _pads(layer))
+    padding = add_padding(state.padding.get(layer.inputs[0], NO_PADDING), pads(layer))
     if (kernel, stride, padding) != ((1, 1), (1, 1), NO_PADDING):
-        source = state.emit(_window(f"{layer.name}_window", source, kernel, stride, padding))
+        source = state.emit(window_of(f"{layer.name}_window", source, kernel, stride, padding))
     filters = int(layer.get_attr("n_filt"))
     # hls4ml keeps (ky, kx, cin, filter); a row of the matrix is one filter in (ky, kx, cin) order
     weights = np.asarray(layer.get_weights("weight").data).reshape(-1, filters).T
     state.give(layer, state.emit(_matvec(layer, source, weights)))
 
 
-def _window(
-    name: str, source: Node, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int, int, int]
-) -> Window:
-    height, width, channels = source.output.shape
-    top, left, bottom, right = padding
-    if top + bottom >= kernel[0] or left + right >= kernel[1]:
-        raise FlowError(
-            f"{name.removesuffix('_window')}: {top + bottom} rows and {left + right} columns of zeros are padded; "
-            f"a {kernel[0]}x{kernel[1]} kernel takes {kernel[0] - 1} and {kernel[1] - 1} at the most"
-        )
-    shape = (
-        (height + top + bottom - kernel[0]) // stride[0] + 1,
-        (width + left + right - kernel[1]) // stride[1] + 1,
-        kernel[0] * kernel[1] * channels,
-    )
-    return Window(name, (source.name,), replace(source.output, shape=shape), kernel, stride, padding)
-
-
-def _dense(state: _Lowering, layer: Any) -> None:
+def _dense(state: Lowering, layer: Any) -> None:
     source = state.source(layer)
     weights = np.asarray(layer.get_weights("weight").data).reshape(source.output.channels, -1).T
     state.give(layer, state.emit(_matvec(layer, source, weights)))
@@ -203,22 +148,16 @@ def _matvec(layer: Any, source: Node, weights: np.ndarray) -> Matvec:
         bits,
         WeightCode.ODD if odd else WeightCode.TWOS,
     )
-    return _narrowest(node, source)
+    return narrowest(node, source)
 
 
-def _narrowest(node: Weighted, source: Node) -> Weighted:
-    """`node` with the narrowest accumulator that cannot overflow."""
-    width = signed_width(*node.bounds(source.output))
-    return replace(node, output=replace(node.output, width_bits=width))
-
-
-def _depthwise(state: _Lowering, layer: Any) -> None:
+def _depthwise(state: Lowering, layer: Any) -> None:
     source = state.source(layer)
-    _check_grid(layer, source)
+    check_grid(layer, source)
     kernel = (int(layer.get_attr("filt_height")), int(layer.get_attr("filt_width")))
     stride = (int(layer.get_attr("stride_height")), int(layer.get_attr("stride_width")))
-    padding = _sum(state.padding.get(layer.inputs[0], NO_PADDING), _pads(layer))
-    window = state.emit(_window(f"{layer.name}_window", source, kernel, stride, padding))
+    padding = add_padding(state.padding.get(layer.inputs[0], NO_PADDING), pads(layer))
+    window = state.emit(window_of(f"{layer.name}_window", source, kernel, stride, padding))
     weights, bias = (np.asarray(layer.get_weights(name).data) for name in ("weight", "bias"))
     node = Depthwise(
         layer.name,
@@ -230,7 +169,7 @@ def _depthwise(state: _Lowering, layer: Any) -> None:
         WeightCode.ODD if layer.get_attr("binary") else WeightCode.TWOS,
         int(layer.get_attr("multiplier")),
     )
-    state.give(layer, state.emit(_narrowest(node, window)))
+    state.give(layer, state.emit(narrowest(node, window)))
 
 
 def _weight_grid(layer: Any) -> Grid:
@@ -240,24 +179,15 @@ def _weight_grid(layer: Any) -> Grid:
     return read_grid(layer.name, quantizer.quantizer_fn)
 
 
-def _check_grid(layer: Any, source: Node) -> None:
-    """Whether a layer of ours reads the grid that it was made for."""
-    if source.output.fraction_bits != layer.get_attr("input_fraction_bits"):
-        raise FlowError(
-            f"{layer.name}: was folded for {layer.get_attr('input_fraction_bits')} fraction bits, "
-            f"but {source.name} has {source.output.fraction_bits}; fold again"
-        )
-
-
 def _activation_type(layer: Any, source: Node) -> TensorType:
     """The output type of a threshold or rescale."""
-    _check_grid(layer, source)
+    check_grid(layer, source)
     return TensorType(
         source.output.shape, layer.get_attr("bits"), layer.get_attr("signed"), layer.get_attr("output_fraction_bits")
     )
 
 
-def _threshold(state: _Lowering, layer: Any) -> None:
+def _threshold(state: Lowering, layer: Any) -> None:
     source = state.source(layer)
     tables = [np.asarray(layer.get_weights(name).data) for name in ("thresholds", "flip")]
     kind = _activation_type(layer, source)
@@ -265,7 +195,7 @@ def _threshold(state: _Lowering, layer: Any) -> None:
     state.give(layer, state.emit(Threshold(layer.name, (source.name,), kind, tables[0], tables[1] != 0, offset)))
 
 
-def _requantize(state: _Lowering, layer: Any) -> None:
+def _requantize(state: Lowering, layer: Any) -> None:
     source = state.source(layer)
     multiplier, bias = (np.asarray(layer.get_weights(name).data) for name in ("multiplier", "bias"))
     kind = _activation_type(layer, source)
@@ -273,7 +203,7 @@ def _requantize(state: _Lowering, layer: Any) -> None:
     state.give(layer, state.emit(Requantize(layer.name, (source.name,), kind, multiplier, bias, shift, ties_to_even)))
 
 
-def _merge(state: _Lowering, layer: Any) -> None:
+def _merge(state: Lowering, layer: Any) -> None:
     if layer.get_attr("op").lower() != "add":
         raise FlowError(f"{layer.name}: merge '{layer.get_attr('op')}' is not supported; add is")
     a, b = state.source(layer, 0), state.source(layer, 1)
@@ -284,7 +214,7 @@ def _merge(state: _Lowering, layer: Any) -> None:
     state.give(layer, state.emit(Add(layer.name, (a.name, b.name), kind)))
 
 
-def _concat(state: _Lowering, layer: Any) -> None:
+def _concat(state: Lowering, layer: Any) -> None:
     a, b = state.source(layer, 0), state.source(layer, 1)
     low, high = min(a.output.minimum, b.output.minimum), max(a.output.maximum, b.output.maximum)
     signed = low < 0
@@ -294,27 +224,27 @@ def _concat(state: _Lowering, layer: Any) -> None:
     state.give(layer, state.emit(Concat(layer.name, (a.name, b.name), kind)))
 
 
-def _argmax(state: _Lowering, layer: Any) -> None:
+def _argmax(state: Lowering, layer: Any) -> None:
     source = state.source(layer)
     kind = TensorType((1,), layer.get_attr("bits"), layer.get_attr("signed"), 0)
     state.give(layer, state.emit(Argmax(layer.name, (source.name,), kind)))
 
 
-def _max_pool(state: _Lowering, layer: Any) -> None:
+def _max_pool(state: Lowering, layer: Any) -> None:
     source = state.source(layer)
     kernel = (int(layer.get_attr("pool_height")), int(layer.get_attr("pool_width")))
     stride = (int(layer.get_attr("stride_height")), int(layer.get_attr("stride_width")))
-    if stride != kernel or any(_pads(layer)) or layer.get_attr("pool_op").lower() != "max":
+    if stride != kernel or any(pads(layer)) or layer.get_attr("pool_op").lower() != "max":
         raise FlowError(f"{layer.name}: pooling takes the maximum, with strides equal to pool_size and no padding")
     kind = replace(source.output, shape=_pooled(source, kernel))
     state.give(layer, state.emit(MaxPool(layer.name, (source.name,), kind, kernel)))
 
 
-def _sum_pool(state: _Lowering, layer: Any) -> None:
+def _sum_pool(state: Lowering, layer: Any) -> None:
     source = state.source(layer)
     kernel = (int(layer.get_attr("pool_height")), int(layer.get_attr("pool_width")))
     shape, fraction_bits = _pooled(source, kernel), layer.get_attr("output_fraction_bits")
-    _check_grid(layer, source)
+    check_grid(layer, source)
     # the adder tree is as wide as for the next power of two: 36 values take six more bits, although the sum may not
     terms = 1 << (kernel[0] * kernel[1] - 1).bit_length()
     kind = sum_type(source.output, terms, shape, fraction_bits)
@@ -326,7 +256,7 @@ def _pooled(source: Node, kernel: tuple[int, int]) -> tuple[int, int, int]:
     return height // kernel[0], width // kernel[1], channels
 
 
-def _reshape(state: _Lowering, layer: Any) -> None:
+def _reshape(state: Lowering, layer: Any) -> None:
     source = state.source(layer)
     if len(layer.get_output_variable().shape) != 1:
         raise FlowError(f"{layer.name}: only flattening to a vector is supported")
@@ -338,7 +268,7 @@ def _reshape(state: _Lowering, layer: Any) -> None:
 
 
 #: by the class name of the hls4ml layer
-_HANDLERS: dict[str, Callable[[_Lowering, Any], None]] = {
+_HANDLERS: dict[str, Callable[[Lowering, Any], None]] = {
     "Input": _input,
     "Clone": _alias,
     "ZeroPadding2D": _zero_padding,
@@ -348,6 +278,8 @@ _HANDLERS: dict[str, Callable[[_Lowering, Any], None]] = {
     "Dense": _dense,
     "Threshold": _threshold,
     "Requantize": _requantize,
+    "SerialMatvec": serial_matvec,
+    "RequantizeTable": requantize_table,
     "Merge": _merge,
     "Concatenate": _concat,
     "Pooling2D": _max_pool,
@@ -356,5 +288,3 @@ _HANDLERS: dict[str, Callable[[_Lowering, Any], None]] = {
     "Reshape": _reshape,
     "Repack": _reshape,
 }
-
-_ABSORB_PADDING = {"Conv2D", "PointwiseConv2D", "Depthwise", "ZeroPadding2D", "Clone"}

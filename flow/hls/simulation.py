@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from flow.errors import CheckFailed, FlowError
 from flow.files import read_json, write_whole
+from flow.ir import Configuration, RuntimeWidths, fields_of
 from flow.tools.process import run
 
 MANIFEST = "flow.json"
@@ -42,6 +43,7 @@ class VitisProject:
         input_shape: (H, W, C) of an image, or (C,).
         output_shape: of its result, the same way.
         output_fraction_bits: of the logits.
+        runtime: the widths that each image chooses, by a second input of the top function, where there are any.
     """
 
     folder: Path
@@ -49,6 +51,7 @@ class VitisProject:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     output_fraction_bits: int
+    runtime: RuntimeWidths | None = None
 
     @property
     def outputs(self) -> int:
@@ -58,7 +61,7 @@ class VitisProject:
     def manifest(self) -> dict:
         """What `load_project` reads."""
         names = ("top", "input_shape", "output_shape", "output_fraction_bits")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"runtime": self.runtime and asdict(self.runtime)}
 
 
 def load_project(folder: Path) -> VitisProject:
@@ -71,7 +74,10 @@ def load_project(folder: Path) -> VitisProject:
     plain = read_json(folder / MANIFEST)
     try:
         shapes = tuple(plain["input_shape"]), tuple(plain["output_shape"])
-        return VitisProject(folder, plain["top"], *shapes, plain["output_fraction_bits"])
+        runtime = plain.get("runtime")
+        if runtime is not None:
+            runtime = RuntimeWidths(tuple(runtime["widths"]), tuple(runtime["layers"]))
+        return VitisProject(folder, plain["top"], *shapes, plain["output_fraction_bits"], runtime)
     except (KeyError, TypeError) as error:
         raise FlowError(f"{folder / MANIFEST} is not of this version ({error}); convert again") from error
 
@@ -81,6 +87,7 @@ def csim(
     images: np.ndarray,
     progress: Callable[[int], None] = lambda done: None,
     processes: int | None = None,
+    configuration: Configuration | None = None,
 ) -> np.ndarray:
     """Runs images through the C++.
 
@@ -89,21 +96,24 @@ def csim(
         images: input codes (N, *input_shape), integers.
         progress: hears how many images are done.
         processes: in parallel; one for each core, two at most, if not given.
+        configuration: where there are runtime layers their widths, of all images or of each; see
+            `flow.ir.RuntimeWidths.fields`.
 
     Returns:
         int64 (N, *output_shape) on the grid of `project.output_fraction_bits`.
 
     Raises:
-        FlowError: g++ is missing or fails.
+        FlowError: g++ is missing or fails, or images or configuration do not fit the network.
         CheckFailed: the program crashed, aborted, hung, or gave too few numbers.
     """
     if images.dtype.kind not in "iu" or images.shape[1:] != project.input_shape:
         raise FlowError(
             f"C simulation takes integer codes of shape {project.input_shape}, not {images.dtype} {images.shape[1:]}"
         )
+    fields = fields_of(project.top, project.runtime, configuration, len(images))
     program = compile_project(project)
     count = min(processes or min(os.cpu_count() or 1, 2), max(len(images), 1))
-    parts = [part for part in np.array_split(images, count) if len(part)]
+    parts = [part for part in np.array_split(image_codes(images, fields), count) if len(part)]
     with tempfile.TemporaryDirectory(prefix="csim.") as scratch, ThreadPoolExecutor(count) as pool:
         folder = Path(scratch)
         waiting = [pool.submit(_run_part, project, program, part, folder / str(i)) for i, part in enumerate(parts)]
@@ -115,9 +125,20 @@ def csim(
     return np.concatenate(results) if results else np.zeros((0, *project.output_shape), np.int64)
 
 
-def image_bytes(images: np.ndarray) -> bytes:
-    """Images as `csim_main.cpp` reads them."""
-    return np.ascontiguousarray(images, dtype="<i4").tobytes()
+def image_codes(images: np.ndarray, fields: np.ndarray | None = None) -> np.ndarray:
+    """Images as `csim_main.cpp` reads them, int32 (N, elements, and runtime layers).
+
+    Args:
+        images: input codes (N, *input shape).
+        fields: of each image's configuration (N, layers), indices into the widths.
+    """
+    flat = images.reshape(len(images), prod(images.shape[1:]))
+    return np.concatenate([flat] if fields is None else [flat, fields], axis=1).astype("<i4")
+
+
+def image_bytes(images: np.ndarray, fields: np.ndarray | None = None) -> bytes:
+    """The bytes of `image_codes`."""
+    return image_codes(images, fields).tobytes()
 
 
 def _outputs_of(place: Path) -> Path:
@@ -131,8 +152,8 @@ def _finished(project: VitisProject, place: Path) -> int:
 
 
 def _run_part(project: VitisProject, program: Path, images: np.ndarray, place: Path) -> np.ndarray:
-    """One process over some of the images."""
-    write_whole(place / "images", image_bytes(images))
+    """One process over some of the images, as `image_codes` gives them."""
+    write_whole(place / "images", images.tobytes())
     limit_s = START_LIMIT_S + IMAGE_LIMIT_S * len(images)
     finished = run([program, place / "images", _outputs_of(place)], place / "log", cwd=place, timeout_s=limit_s)
     if finished.timed_out or finished.status != 0:
@@ -150,6 +171,7 @@ def macros(project: VitisProject) -> dict[str, str | int]:
         "FLOW_HEADER": f'"firmware/{project.top}.h"',
         "FLOW_TOP": project.top,
         "FLOW_ELEMENTS": int(np.prod(project.input_shape)),
+        "FLOW_FIELDS": len(project.runtime.layers) if project.runtime else 0,
         "FLOW_OUTPUTS": project.outputs,
         "FLOW_OUTPUT_FRACTION_BITS": project.output_fraction_bits,
     }

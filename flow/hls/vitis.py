@@ -15,6 +15,7 @@ from flow.files import write_json, write_whole
 from flow.hls.fifos import set_depths
 from flow.hls.keras2 import DEFAULT_PRECISION, to_hls4ml
 from flow.hls.simulation import MANIFEST, VitisProject
+from flow.ir import Configuration
 from flow.paths import hls_templates
 from flow.twin.twin import Twin
 
@@ -25,7 +26,14 @@ TOP = "network"
 FRAME_CYCLES = 65_536
 
 
-def vitis_project(twin: Twin, folder: Path, board: Board, images: np.ndarray, expected: np.ndarray) -> VitisProject:
+def vitis_project(
+    twin: Twin,
+    folder: Path,
+    board: Board,
+    images: np.ndarray,
+    expected: np.ndarray,
+    configuration: Configuration | None = None,
+) -> VitisProject:
     """Writes the project anew into `folder`.
 
     Run `vitis-run --tcl build_prj.tcl --mode hls` there, then `vivado -mode batch -source vivado_synth.tcl`.
@@ -36,19 +44,21 @@ def vitis_project(twin: Twin, folder: Path, board: Board, images: np.ndarray, ex
         board: its part and clock go into the project.
         images: input codes (N, *twin.input.shape), test vectors for the vendor's own simulation.
         expected: int64 (N, *output shape), what the golden model makes of them.
+        configuration: of the images, where there are runtime layers; see `flow.ir.RuntimeWidths.fields`.
 
     Raises:
-        FlowError: the folder cannot be written, or holds something else.
+        FlowError: the folder cannot be written, or holds something else; or the configuration does not fit.
     """
+    fields = twin.fields(configuration, len(images))
     folder = folder.absolute()  # the program that is compiled there runs in other folders
     try:
         _clear(folder)
         _write_project(twin, folder, board)
     except OSError as error:
         raise FlowError(f"cannot write the Vitis project {folder}: {error.strerror or error}") from error
-    _write_vectors(folder / "tb_data", twin.input.reals(images), expected, twin.output_fraction_bits)
+    _write_vectors(folder / "tb_data", twin.input.reals(images), fields, expected, twin.output_fraction_bits)
     outputs = tuple(twin.model.output_shape[1:])
-    project = VitisProject(folder, TOP, twin.input.shape, outputs, twin.output_fraction_bits)
+    project = VitisProject(folder, TOP, twin.input.shape, outputs, twin.output_fraction_bits, twin.runtime)
     # last: a project without its manifest is not whole
     write_json(folder / MANIFEST, project.manifest())
     return project
@@ -75,21 +85,26 @@ def _write_project(twin: Twin, folder: Path, board: Board) -> None:
 
 
 def _reuse_factors(twin: Twin) -> dict[str, int]:
-    """Cycles of one output position of each layer, so that no layer takes more than `FRAME_CYCLES` an image.
+    """Cycles of one output position of each layer, so that no layer takes more than `FRAME_CYCLES` an image; a layer
+    that takes its weights plane by plane needs them for each plane.
 
     hls4ml's resource strategy wants a divisor of the matrix' width; 1 would unroll 576 x 64 multipliers.
     """
     from flow.twin.layers import Depthwise
+    from flow.twin.runtime import SerialMatvec
 
     factors = {}
     for layer in twin.model.layers:
+        planes = 1
         if isinstance(layer, Depthwise):
             width = int(np.prod(layer.size))
+        elif isinstance(layer, SerialMatvec):
+            width, planes = int(np.prod(layer.weight.shape[:-1])), layer.widths[-1]
         elif hasattr(layer, "kernel"):
             width = int(np.prod(layer.kernel.shape[:-1]))
         else:
             continue
-        positions = int(np.prod(layer.output_shape[1:-1]))
+        positions = planes * int(np.prod(layer.output_shape[1:-1]))
         factors[layer.name] = max(
             n for n in range(1, width + 1) if width % n == 0 and (n == 1 or n * positions <= FRAME_CYCLES)
         )
@@ -105,9 +120,16 @@ def _clear(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _write_vectors(folder: Path, inputs: np.ndarray, expected: np.ndarray, output_fraction_bits: int) -> None:
-    """One line of decimal numbers an image; every number is exact, as both grids are powers of two."""
+def _write_vectors(
+    folder: Path, inputs: np.ndarray, fields: np.ndarray | None, expected: np.ndarray, output_fraction_bits: int
+) -> None:
+    """One line of decimal numbers an image; every number is exact, as both grids are powers of two.
+
+    hls4ml's test bench reads a line input by input: the image, then the fields of its configuration.
+    """
     logits = np.ldexp(expected.astype(np.float64), -output_fraction_bits)
-    for name, rows in (("tb_input_features", inputs), ("tb_output_predictions", logits)):
-        lines = [" ".join(repr(float(value)) for value in row) for row in rows.reshape(len(rows), -1)]
+    features = [inputs] if fields is None else [inputs, fields]
+    for name, parts in (("tb_input_features", features), ("tb_output_predictions", [logits])):
+        rows = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+        lines = [" ".join(repr(float(value)) for value in row) for row in rows]
         write_whole(folder / f"{name}.dat", "\n".join(lines) + "\n")

@@ -1,6 +1,6 @@
 """The intermediate representation: small, frozen, integer. Nothing here knows TensorFlow, hls4ml or Verilog."""
 
-from flow.ir.graph import Graph
+from flow.ir.graph import Graph, fields_of
 from flow.ir.kinds import KINDS
 from flow.ir.nodes import (
     Add,
@@ -29,6 +29,6 @@ from flow.ir.types import TensorType, signed_width, unsigned_width
 __all__ = [
     "KINDS", "Add", "Argmax", "Concat", "Configuration", "Depthwise", "Flatten", "Fork", "Graph", "Input", "Matvec",
     "MaxPool", "Node", "Output", "Requantize", "RequantizeTable", "RuntimeWidths", "SerialMatvec", "SumPool",
-    "TensorType", "Threshold", "WeightCode", "Weighted", "Window", "load", "save", "signed_width", "sum_type",
-    "unsigned_width",
+    "TensorType", "Threshold", "WeightCode", "Weighted", "Window", "fields_of", "load", "save", "signed_width",
+    "sum_type", "unsigned_width",
 ]  # fmt: skip

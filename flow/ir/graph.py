@@ -81,13 +81,20 @@ class Graph:
         Raises:
             FlowError: a configuration is missing, is not right, or is given where nothing can be chosen.
         """
-        if (self.runtime is None) != (configuration is None):
-            layers = "no runtime layers" if self.runtime is None else f"{len(self.runtime.layers)} runtime layers"
-            came = "no" if configuration is None else "a"
-            raise FlowError(f"{self.name} has {layers}, and {came} configuration came")
-        return None if self.runtime is None else self.runtime.fields(configuration, frames)
+        return fields_of(self.name, self.runtime, configuration, frames)
 
     def widths(self, configuration: Configuration | None, frames: int) -> np.ndarray | None:
         """The configuration of each frame in bits, int64 (frames, runtime layers); as `fields` otherwise."""
         fields = self.fields(configuration, frames)
         return None if fields is None else np.asarray(self.runtime.widths)[fields]
+
+
+def fields_of(
+    name: str, runtime: RuntimeWidths | None, configuration: Configuration | None, frames: int
+) -> np.ndarray | None:
+    """`Graph.fields` for a network of any form."""
+    if (runtime is None) != (configuration is None):
+        layers = "no runtime layers" if runtime is None else f"{len(runtime.layers)} runtime layers"
+        came = "no" if configuration is None else "a"
+        raise FlowError(f"{name} has {layers}, and {came} configuration came")
+    return None if runtime is None else runtime.fields(configuration, frames)

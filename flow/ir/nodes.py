@@ -165,10 +165,16 @@ class Weighted(Node):
         """Multiply-accumulates of one frame."""
         return self.output.positions * self.mh * self.mw
 
+    @property
+    def factors(self) -> np.ndarray:
+        """What inputs are multiplied by, int64 (MH, MW): where it can be chosen, the largest ones."""
+        return self.weights
+
     def bounds(self, source: TensorType) -> tuple[int, int]:
         """The least and the greatest accumulator value that any input of `source`'s type, or any partial sum, gives."""
-        reach = np.where(self.weights < 0, self.weights * source.minimum, self.weights * source.maximum).sum(axis=1)
-        depth = np.where(self.weights < 0, self.weights * source.maximum, self.weights * source.minimum).sum(axis=1)
+        factors = self.factors
+        reach = np.where(factors < 0, factors * source.minimum, factors * source.maximum).sum(axis=1)
+        depth = np.where(factors < 0, factors * source.maximum, factors * source.minimum).sum(axis=1)
         low, high = np.minimum(depth, 0) + self.bias, np.maximum(reach, 0) + self.bias
         return int(min(low.min(), 0)), int(max(high.max(), 0))
 

@@ -125,16 +125,19 @@ class SerialMatvec(Matvec):
     Attributes:
         widths: bits to choose from, ascending; the last is `weight_bits`.
         select: the runtime layer.
+        odd: what is left of a weight is a code k that means 2k + 1. `weight_code` stays as it is, for `weights` are
+            these codes and not the odd numbers, of which the top bits would not be the nested ones.
     """
 
     widths: tuple[int, ...] = ()
     select: str = ""
+    odd: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_widths(self.widths)
         self._require(self.widths[-1] == self.weight_bits, f"weight_bits is {self.weight_bits}, widths {self.widths}")
-        self._require(self.weight_code is WeightCode.TWOS, "bit planes of odd weight codes are not nested")
+        self._require(self.weight_code is WeightCode.TWOS, "bit planes of odd weights are not nested; see `odd`")
         self._require(not self.bias.any(), "a bias has another grid at each width; it belongs into the table behind")
 
     @property
@@ -144,7 +147,13 @@ class SerialMatvec(Matvec):
 
     def at(self, width_bits: int) -> np.ndarray:
         """The weights at one of `widths`, int64 (MH, MW)."""
-        return self.weights >> (self.weight_bits - width_bits)
+        codes = self.weights >> (self.weight_bits - width_bits)
+        return 2 * codes + 1 if self.odd else codes
+
+    @property
+    def factors(self) -> np.ndarray:
+        """The weights at the widest: a narrower one is no larger and has the same sign, or is -1 for a smaller one."""
+        return self.at(self.weight_bits)
 
 
 @dataclass(frozen=True, eq=False)

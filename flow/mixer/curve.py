@@ -14,6 +14,7 @@ from flow.errors import FlowError
 from flow.files import write_json
 
 if TYPE_CHECKING:
+    from flow.ir import RuntimeWidths
     from keras_models.runtime import RuntimePlan
 
 JSON, PLOT = "curve.json", "curve.svg"
@@ -147,7 +148,7 @@ def read_curve(path: Path) -> Curve:
         raise FlowError(f"{path}: no measured configurations ({str(error).splitlines()[0]})") from error
 
 
-def sample_configurations(plan: RuntimePlan, count: int, seed: int) -> list[tuple[int, ...]]:
+def sample_configurations(plan: RuntimePlan | RuntimeWidths, count: int, seed: int) -> list[tuple[int, ...]]:
     """Different configurations as positions in the widths: every width network-wide, then `count` random ones.
 
     The share of each width is drawn first, uniformly over all shares, then each layer's width by these shares, so that

@@ -43,6 +43,7 @@ class IntegerWeights:
         runtime: whether the layer's width can change.
         odd: a code k stands for the integer 2 k + 1 (`nesting="centre"`).
         bias: int64 (O,) on the grid of the sums, None for none.
+        fraction_bits: weight = code * 2**-fraction_bits; 0 for a runtime layer, whose step differs with the width.
     """
 
     name: str
@@ -51,6 +52,7 @@ class IntegerWeights:
     runtime: bool
     odd: bool = False
     bias: np.ndarray | None = None
+    fraction_bits: int = 0
 
     def at(self, width: int) -> np.ndarray:
         """The integers that the layer multiplies with at a width: the top `width` bits k, or 2 k + 1."""
@@ -72,6 +74,7 @@ class Table:
         maxima: int64 (T,), the greatest code of each entry: 2^t - 1.
         differing: reachable integers, summed over entries and channels, whose code is not the trained one; 0 unless
             no parameters of the allowed width exist.
+        fraction_bits: value = code * 2**-fraction_bits; 0 for a quantizer whose step differs with the width.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Table:
     low: int
     maxima: np.ndarray
     differing: int
+    fraction_bits: int = 0
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,11 @@ class _Export:
             self._values[node.name] = self._node(node, *(self._values[name] for name in node.inputs))
         (scale,) = self._values[self._plan.spec.nodes[-1].name].scale
         fraction_bits = -round(np.log2(scale))
+        if scale != 2.0**-fraction_bits:
+            raise FlowError(
+                f"{self._plan.spec.nodes[-1].name}: a logit is worth {scale:g}, which is no power of two; "
+                "average over a number of pixels that is one"
+            )
         return Integers(self._plan, self._input, self._weights, self._tables, fraction_bits)
 
     def _node(self, node: Node, *inputs: _Value) -> _Value:
@@ -196,7 +205,8 @@ class _Export:
         runtime = node.name in self._plan.layers
         bits = layer.widths[-1]
         widths, odd = layer.widths, layer.nesting == CENTRE
-        stored = IntegerWeights(node.name, layer.top_codes, bits, runtime, odd)
+        fraction_bits = 0 if runtime else -layer.exponent
+        stored = IntegerWeights(node.name, layer.top_codes, bits, runtime, odd, fraction_bits=fraction_bits)
         scale = value.scale * [2.0 ** (layer.exponent + bits - width - odd) for width in widths]
         bias = None
         if layer.bias is not None:
@@ -228,7 +238,8 @@ class _Export:
             shape = self._plan.spec.input_shape
             self._input = InputGrid(shape, grid.bits, signed, -layer.exponent, grid.low, grid.high)
         else:
-            self._tables[node.name] = self._table(node, value, grids, steps, reader)
+            table = self._table(node, value, grids, steps, reader)
+            self._tables[node.name] = replace(table, fraction_bits=-layer.exponent if reader is None else 0)
         low, high = (
             np.repeat([[end] for end in ends], channels, axis=1)
             for ends in zip(*((grid.low, grid.high) for grid in grids), strict=True)

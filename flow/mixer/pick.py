@@ -33,8 +33,8 @@ def pick(curve: Curve, average_bits: float | None = None, budget_cycles: int | N
         samples = [sample for sample in samples if sample.cycles is not None]
         if not samples:
             raise FlowError(
-                "--budget-cycles: the cycles of no configuration are known; they come with the firmware "
-                "(`flow build --runtime-bits`)"
+                "--budget-cycles: the cycles of no configuration are known; give a folder of `flow build "
+                "--runtime-bits` (--build)"
             )
         found = [sample for sample in samples if sample.cycles <= budget_cycles]
         least = f"{min(sample.cycles for sample in samples):,} cycles"

@@ -23,6 +23,7 @@ from keras_models import find_model
 if TYPE_CHECKING:
     from flow.keras_env import keras
     from flow.pipeline.stage import Work
+    from flow.training.checkpoints import CheckpointMeta
 
 
 class BuiltIn:
@@ -66,9 +67,12 @@ class BuiltIn:
             return False
         return bool(config.epochs) or self._find(self.dataset_name) is None
 
+    def _check_widths(self) -> None:
+        check_widths(self._spec, self._bits, find_system(self._quantizer))
+
     def check(self) -> None:
         config = self._config
-        check_widths(self._spec, self._bits, find_system(self._quantizer))
+        self._check_widths()
         if config.samples is not None:
             raise FlowError(
                 f"--samples: {self._spec.name} is tried on a dataset (--dataset); samples are for a model file"
@@ -87,13 +91,16 @@ class BuiltIn:
         shipped = self._find(self.dataset_name)
         return {
             "model": self._spec.name,
-            "bits": self._bits.model_dump(),
-            **({} if self._quantizer == UNIFORM else {"quantizer": self._quantizer}),
+            **self._quantization(),
             "dataset": self.dataset_name,
             "epochs": config.epochs,
             "seed": config.seed if shipped is None or config.epochs else None,
             "checkpoint": file_digest(config.checkpoint or (None if config.epochs else shipped)),
         }
+
+    def _quantization(self) -> dict[str, Any]:
+        system = {} if self._quantizer == UNIFORM else {"quantizer": self._quantizer}
+        return {"bits": self._bits.model_dump(), **system}
 
     def prepare(self, work: Work) -> Result:
         from flow.training.checkpoints import read_meta
@@ -109,9 +116,7 @@ class BuiltIn:
             for suffix in (".h5", ".json", ".csv"):
                 if path.with_suffix(suffix).exists():
                     shutil.copyfile(path.with_suffix(suffix), work.folder / path.with_suffix(suffix).name)
-        found = self._find(data.name, work.folder)
-        if found is None:
-            raise FlowError(f"no checkpoint for {self._spec.name} on {data.name} in {work.folder}")
+        found = work.folder / path.name  # copied there, or trained into it
         values = {"network": found.name, "command": read_meta(found).command, "source": data.source}
         return Result(values, (found.name, found.with_suffix(".json").name))
 
@@ -127,13 +132,17 @@ class BuiltIn:
             ("model", meta.model, self._spec.name),
             ("dataset", meta.dataset, dataset),
             ("quantizer", meta.quantizer, self._quantizer),
-            ("bits", meta.bits, self._bits),
+            self._trained_as(meta),
         ):
             if found != wanted:
                 raise FlowError(
                     f"{config.checkpoint} was trained with another {what} than asked for: {found}, not {wanted}"
                 )
         return config.checkpoint
+
+    def _trained_as(self, meta: CheckpointMeta) -> tuple[str, object, object]:
+        """What the checkpoint's widths are called, are, and should be."""
+        return "bits", meta.bits, self._bits
 
     def _train(self, work: Work, data: Dataset) -> Path:
         from flow.training.config import default_config

@@ -24,6 +24,9 @@ class BuildConfig(BaseModel):
         bits: a width for all layers, or a bits.yaml; a file has its own.
         quantizer: uniform, n2uq, n2uq-thresholds or n2uq-weights: how the layers that a network leaves open are
             quantized; a file has its own quantizers. Not given, uniform.
+        runtime_bits: widths such as 2,3,4 between which each frame chooses, for every layer that the network leaves
+            open; in place of bits and quantizer.
+        runtime_configurations: random choices that every engine is compared in, beside the same width for all layers.
         samples: an .npz with what a file's network is tried on; random inputs if not given.
         dataset: a name that `flow models` lists, or auto.
         data: folder in which the dataset is looked for first.
@@ -51,6 +54,8 @@ class BuildConfig(BaseModel):
     model: str = "resnet8"
     bits: str | None = None
     quantizer: str | None = None
+    runtime_bits: str | None = None
+    runtime_configurations: int = Field(default=20, ge=1)
     samples: Path | None = None
     dataset: str = "auto"
     data: Path | None = None
@@ -104,6 +109,8 @@ def make_config(file: Path | None, settings: list[str], options: dict[str, Any])
     for key in merged:
         if key not in BuildConfig.model_fields:
             raise unknown("setting", str(key), BuildConfig.model_fields)
+    if isinstance(merged.get("runtime_bits"), list):  # as YAML may have it
+        merged["runtime_bits"] = ",".join(map(str, merged["runtime_bits"]))
     if isinstance(merged.get("bits"), int):
         merged["bits"] = str(merged["bits"])
     try:

@@ -29,7 +29,7 @@ class ModelFile:
     def check(self) -> None:
         for option, given in (
             ("--bits", self._config.bits), ("--quantizer", self._config.quantizer), ("--epochs", self._config.epochs),
-            ("--checkpoint", self._config.checkpoint),
+            ("--checkpoint", self._config.checkpoint), ("--runtime-bits", self._config.runtime_bits),
         ):  # fmt: skip
             if given is not None:
                 raise FlowError(

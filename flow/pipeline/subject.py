@@ -51,6 +51,10 @@ def subject_of(config: BuildConfig) -> Subject:
         from flow.pipeline.model_file import ModelFile
 
         return ModelFile(config)
+    if config.runtime_bits is not None:
+        from flow.pipeline.runtime_network import RuntimeNetwork
+
+        return RuntimeNetwork(config)
     from flow.pipeline.built_in import BuiltIn
 
     return BuiltIn(config)

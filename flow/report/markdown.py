@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flow.report.layers import LayerFigures, layer_figures
 from flow.report.schema import Cells, Report
-from flow.report.summary import DASH, amount, resource_rows, summary_rows, verdict
+from flow.report.summary import DASH, amount, figure, resource_rows, summary_rows, verdict
 from flow.report.tables import table
 from flow.report.vendor_text import vendor_section
 
@@ -24,6 +24,7 @@ def markdown(report: Report, plots: dict[str, str]) -> str:
         _resources_text(report),
         table(("resource", "used", "on the chip", "share"), resource_rows(report), right=(1, 2, 3)),
         *vendor_section(report),
+        *_runtime_section(report),
         "## Layers",
         _LAYERS_TEXT,
         _layers(report),
@@ -46,6 +47,30 @@ _LAYERS_TEXT = (
     "that their sum is not that of the whole. Fmax is routed on an ECP5: the length of the module's paths, not a clock "
     "of the board."
 )
+
+
+def _runtime_section(report: Report) -> list[str]:
+    """The configurations that were timed, where frames can choose."""
+    runtime = report.runtime
+    if runtime is None:
+        return []
+    heads = ("widths in bits", "average", "word", "cycles planned", "cycles between frames", "of the first frame",
+             f"{runtime.metric}, trained", "deployed")  # fmt: skip
+    rows = [
+        (
+            f"all {one.bits[0]}" if one.network_wide else " ".join(map(str, one.bits)),
+            f"{one.average_bits:.2f}", f"{one.word:#x}", amount(one.planned_cycles), amount(one.interval_cycles),
+            amount(one.first_frame_cycles), figure(runtime.metric, one.trained), figure(runtime.metric, one.deployed),
+        )
+        for one in runtime.configurations
+    ]  # fmt: skip
+    text = (
+        f"Every frame has a width for each of the layers {', '.join(runtime.layers)}: a field of "
+        f"{runtime.field_bits} bits in a word, the first layer's in the low bits, with the index of the width among "
+        f"{', '.join(map(str, runtime.widths))}. All engines were compared in {runtime.compared} configurations, which "
+        f"the images took in turn, another one with every frame."
+    )
+    return ["## Widths that each frame chooses", text, table(heads, rows, right=range(1, len(heads)))]
 
 
 def _resources_text(report: Report) -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from flow.folding import Amount
 from flow.quantizers import UNIFORM
+from flow.report.runtime import Runtime
 from flow.report.vendor import Vendor
 from flow.tasks import ACCURACY, scores_text
 
@@ -189,6 +190,8 @@ class Report(_Part):
         output: what the hardware gives, logits or the index of the largest.
         quantizer: the system that the network was quantized with, a name of `flow.quantizers.SYSTEMS`.
         odd_codes: what its odd weight codes cost; None where it has none.
+        runtime: the widths that frames choose from, where there is a choice. `bits`, `latency` and what `accuracy` or
+            `quality` say are then those of the widest.
         quality: by the name of the figure, how well a network does a task that is not to name a class; empty where
             `accuracy` says so.
         work: by layer; empty in a report that was written before there was any.
@@ -209,6 +212,7 @@ class Report(_Part):
     latency: Latency
     resources: Resources
     odd_codes: OddCodes | None = None
+    runtime: Runtime | None = None
     timing: Timing
     folding: dict[str, Fold]
     work: dict[str, LayerWork] = Field(default_factory=dict)
@@ -220,7 +224,7 @@ class Report(_Part):
 
     @model_validator(mode="after")
     def _nulls_have_reasons(self) -> Report:
-        for key in _nulls(self.model_dump(exclude={"not_measured", "vendor", "odd_codes"})):
+        for key in _nulls(self.model_dump(exclude={"not_measured", "vendor", "odd_codes", "runtime"})):
             if not any(key == said or key.startswith(f"{said}.") for said in self.not_measured):
                 raise ValueError(f"{key} is null and not_measured does not say why")
         return self

@@ -62,6 +62,7 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
         ("output", "logits" if report.output == "logits" else "argmax: the index of the largest logit"),
         ("bits", f"weights {_widths(report.bits.weights)}, activations {_widths(report.bits.activations)}"),
         *_quantizer_rows(report),
+        *_runtime_rows(report),
         *_adder_rows(report),
         (
             "operations a frame",
@@ -106,6 +107,25 @@ def _quantizer_rows(report: Report) -> list[tuple[str, str]]:
     return rows
 
 
+def _runtime_rows(report: Report) -> list[tuple[str, str]]:
+    """What each frame can choose and what that brings; nothing where it cannot."""
+    runtime = report.runtime
+    if runtime is None:
+        return []
+    wide = [runtime.at(width) for width in runtime.widths]
+    listed, layers = ", ".join(map(str, runtime.widths)), f"{len(runtime.layers)} layers"
+    rows = [
+        ("widths that each frame chooses", f"{listed} bits in each of {layers}: {', '.join(runtime.layers)}"),
+        (f"cycles between frames, all layers at {listed} bits", ", ".join(amount(one.interval_cycles) for one in wide)),
+    ]
+    if runtime.mixed_deployed is not None:
+        scores = ", ".join(figure(runtime.metric, one.deployed) for one in wide)
+        mixed = figure(runtime.metric, runtime.mixed_deployed)
+        rows.append((f"{runtime.metric}, deployed, all layers at {listed} bits", scores))
+        rows.append((f"{runtime.metric}, deployed, {runtime.compared} configurations in turn", mixed))
+    return rows
+
+
 def _adder_rows(report: Report) -> list[tuple[str, str]]:
     """Which layers are graphs of adders; nothing where none is."""
     names = [name for name, fold in report.folding.items() if fold.arithmetic == "adders"]
@@ -118,13 +138,14 @@ def _task_rows(report: Report) -> list[tuple[str, str]]:
     figures = report.quality or {ACCURACY: report.accuracy}
     rows = []
     for name, found in figures.items():
-        rows.append((f"{name}, trained", _figure(name, found.trained)))
-        rows.append((f"{name}, deployed", _figure(name, found.deployed)))
-        rows.append((f"{name}, RTL", f"{_figure(name, found.rtl)} of {amount(report.exact.rtl_images)} images"))
+        rows.append((f"{name}, trained", figure(name, found.trained)))
+        rows.append((f"{name}, deployed", figure(name, found.deployed)))
+        rows.append((f"{name}, RTL", f"{figure(name, found.rtl)} of {amount(report.exact.rtl_images)} images"))
     return rows
 
 
-def _figure(name: str, value: float | None) -> str:
+def figure(name: str, value: float | None) -> str:
+    """One figure of `flow.tasks` with its unit; a dash where there is none."""
     return DASH if value is None else metric_text(name, value)
 
 

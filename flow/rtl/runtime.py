@@ -73,7 +73,8 @@ def serial_matvec(context: Context, node: SerialMatvec) -> Layer:
     parameters = {
         "MW": node.mw, "MH": node.mh, "PE": fold.pe, "SIMD": fold.simd,
         "IN_WIDTH": element.width_bits, "IN_SIGNED": element.signed, "WEIGHT_WIDTH": node.weight_bits,
-        **widths_parameters(graph.runtime), "VECTORS": node.output.positions, "ACC_WIDTH": node.output.width_bits,
+        **widths_parameters(graph.runtime), "WEIGHT_ODD": node.odd, "VECTORS": node.output.positions,
+        "ACC_WIDTH": node.output.width_bits,
     }  # fmt: skip
     memory_ports = {p: p for p in ("memory_enable", "weight_addr", "weight_data")}
     ports = {**CLOCK, **connect("s_axis", vector), **connect(CONFIGURATION, queued), **memory_ports}

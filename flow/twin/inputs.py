@@ -12,6 +12,9 @@ from flow.errors import FlowError
 #: fraction bits of an 8-bit pixel: uint8 samples are the numbers pixel / 256
 PIXEL_FRACTION_BITS = 8
 
+#: name of a twin's second input, where layers choose their width for each frame: a position in the widths for each
+CONFIGURATION = "configuration"
+
 
 @dataclass(frozen=True)
 class InputGrid:

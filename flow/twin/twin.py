@@ -14,6 +14,7 @@ import numpy as np
 
 from flow.errors import FlowError
 from flow.files import write_whole
+from flow.ir import Configuration, RuntimeWidths, fields_of
 from flow.twin.inputs import InputGrid
 
 if TYPE_CHECKING:
@@ -57,12 +58,15 @@ class Twin:
         input: what a code of the input stands for.
         output_fraction_bits: logit = integer * 2**-output_fraction_bits.
         activations: every folded activation, in order.
+        runtime: the widths that each frame chooses, where there are layers that let it choose; the model then has a
+            second input, see `flow.twin.runtime`.
     """
 
     model: keras.Model
     input: InputGrid
     output_fraction_bits: int
     activations: tuple[Folded, ...] = ()
+    runtime: RuntimeWidths | None = None
 
     @property
     def gives_labels(self) -> bool:
@@ -70,17 +74,32 @@ class Twin:
         return type(self.model.layers[-1]).__name__ == "Argmax"
 
     def __post_init__(self) -> None:
-        # hls4ml's converter is handed the bare model and has to know its input's type
-        self.model.flow_input = self.input
+        # hls4ml's converter is handed the bare model and has to know its inputs' types
+        self.model.flow_input, self.model.flow_runtime = self.input, self.runtime
+
+    def fields(self, configuration: Configuration | None, samples: int) -> np.ndarray | None:
+        """The configuration of each sample as indices (samples, layers); None where nothing can be chosen.
+
+        Raises:
+            FlowError: a configuration is missing, is not right, or is given where nothing can be chosen.
+        """
+        return fields_of(self.model.name, self.runtime, configuration, samples)
 
 
-def twin_outputs(twin: Twin, codes: np.ndarray, progress: Callable[[int], None] = lambda done: None) -> np.ndarray:
+def twin_outputs(
+    twin: Twin,
+    codes: np.ndarray,
+    progress: Callable[[int], None] = lambda done: None,
+    configuration: Configuration | None = None,
+) -> np.ndarray:
     """The logits as integers.
 
     Args:
         twin: the network.
         codes: integers (N, *twin.input.shape).
         progress: hears how many samples are done.
+        configuration: where there are runtime layers their widths, of all samples or of each; see
+            `flow.ir.RuntimeWidths.fields`.
 
     Returns:
         int64 (N, *output shape), on the grid of `twin.output_fraction_bits`.
@@ -88,12 +107,13 @@ def twin_outputs(twin: Twin, codes: np.ndarray, progress: Callable[[int], None] 
     from flow.keras_env import tf
 
     step = tf.function(twin.model, reduce_retracing=True)
+    fields = twin.fields(configuration, len(codes))
     outputs = []
     for start in range(0, len(codes), BATCH):
-        batch = twin.input.reals(codes[start : start + BATCH])
-        logits = np.ldexp(
-            step(tf.constant(batch), training=False).numpy().astype(np.float64), twin.output_fraction_bits
-        )
+        batch = tf.constant(twin.input.reals(codes[start : start + BATCH]))
+        if fields is not None:
+            batch = [batch, tf.constant(fields[start : start + BATCH], tf.float32)]
+        logits = np.ldexp(step(batch, training=False).numpy().astype(np.float64), twin.output_fraction_bits)
         integers = logits.astype(np.int64)
         assert np.array_equal(integers, logits), "the twin left its grid"
         outputs.append(integers)
@@ -120,6 +140,7 @@ def save(twin: Twin, path: Path) -> None:
             "input": twin.input.to_json(),
             "output_fraction_bits": twin.output_fraction_bits,
             "activations": [asdict(a) for a in twin.activations],
+            "runtime": twin.runtime and asdict(twin.runtime),
         }
     )
     arrays = {f"{layer.name}.{i}": value for layer in twin.model.layers for i, value in enumerate(layer.get_weights())}
@@ -146,10 +167,13 @@ def load(path: Path) -> Twin:
     except Exception as error:  # zipfile, json and numpy each have errors of their own for a broken file
         raise FlowError(f"{path} is not a twin that this version wrote ({error}); fold again") from error
     from flow.keras_env import keras
-    from flow.twin.layers import CUSTOM_OBJECTS
+    from flow.twin.runtime import ALL_OBJECTS
 
-    model = keras.models.model_from_json(json.dumps(plain["model"]), custom_objects=CUSTOM_OBJECTS)
+    model = keras.models.model_from_json(json.dumps(plain["model"]), custom_objects=ALL_OBJECTS)
     for layer in model.layers:
         layer.set_weights([arrays[f"{layer.name}.{i}"] for i in range(len(layer.weights))])
     activations = tuple(Folded(**a) for a in plain["activations"])
-    return Twin(model, InputGrid.from_json(plain["input"]), plain["output_fraction_bits"], activations)
+    runtime = plain.get("runtime")
+    if runtime:
+        runtime = RuntimeWidths(tuple(runtime["widths"]), tuple(runtime["layers"]))
+    return Twin(model, InputGrid.from_json(plain["input"]), plain["output_fraction_bits"], activations, runtime)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from flow.pipeline.stage import Work
 
 PACKAGE = Path(flow.__file__).parent
+#: which widths which frame has: all stages that send frames must agree on it
+WIDTHS = "pipeline/widths.py"
 
 
 def code(*names: str) -> tuple[Path, ...]:

@@ -13,8 +13,10 @@ from flow.pipeline.arrays import array_bytes
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.stage import Result, Stage, Work
 from flow.pipeline.stages import fold
-from flow.pipeline.stages.common import code, inputs_of
+from flow.pipeline.stages.common import WIDTHS, code, inputs_of
+from flow.pipeline.stages.runtime import deployed_scores
 from flow.pipeline.subject import subject_of
+from flow.pipeline.widths import frame_widths
 from flow.simulate.compare import compare
 
 GRAPH, GOLDEN, VITIS = "graph.npz", "golden.npy", "vitis"
@@ -30,7 +32,8 @@ def run(work: Work) -> Result:
     graph = convert(twin, subject_of(config).name)
     ir.save(graph, work.folder / GRAPH)
     images = inputs_of(work)
-    expected = golden.run(graph, images, lambda done: reporter.progress("golden", done, len(images)))
+    widths = frame_widths(config, graph.runtime, len(images))
+    expected = golden.run(graph, images, lambda done: reporter.progress("golden", done, len(images)), widths)
     write_whole(work.folder / GOLDEN, array_bytes(expected))
     difference = compare(graph.output.inputs[0], expected, np.load(work.path("fold", fold.OUTPUTS)))
     reporter.line(f"  Keras twin and golden on {len(images):,} images: {difference}")
@@ -38,9 +41,13 @@ def run(work: Work) -> Result:
         raise CheckFailed(f"Keras twin and golden: {difference}")
     board = find_board(config.board)
     vectors = min(config.images, VECTORS)
-    vitis_project(twin, work.folder / VITIS, board, images[:vectors], expected[:vectors])
+    own = None if widths is None else widths[:vectors]
+    vitis_project(twin, work.folder / VITIS, board, images[:vectors], expected[:vectors], own)
     reporter.line(f"  Vitis HLS project for {board.part} with {vectors} test vectors: {work.folder / VITIS}")
-    return Result({"images": len(images), "differing": difference.count}, (GRAPH, GOLDEN))
+    values = {"images": len(images), "differing": difference.count}
+    if graph.runtime is not None:
+        values |= deployed_scores(work, graph, images, expected)
+    return Result(values, (GRAPH, GOLDEN))
 
 
 #: test vectors in the Vitis project
@@ -52,4 +59,4 @@ def _settings(config: BuildConfig) -> dict:
     return {"part": board.part, "clock_mhz": board.clock_mhz, "vectors": min(config.images, VECTORS)}
 
 
-STAGE = Stage("convert", ("fold",), (*code("hls", "ir", "golden", "twin"), hls_templates()), _settings, run)
+STAGE = Stage("convert", ("fold",), (*code("hls", "ir", "golden", "twin", WIDTHS), hls_templates()), _settings, run)

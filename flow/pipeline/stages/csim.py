@@ -8,8 +8,9 @@ from flow.errors import CheckFailed
 from flow.paths import hls_templates
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.stage import Result, Stage, Work
-from flow.pipeline.stages.common import code, inputs_of
+from flow.pipeline.stages.common import WIDTHS, code, inputs_of
 from flow.pipeline.stages.convert import GOLDEN, VITIS
+from flow.pipeline.widths import frame_widths
 from flow.simulate.compare import compare
 
 
@@ -26,7 +27,10 @@ def run(work: Work) -> Result:
     expected = np.load(work.path("convert", GOLDEN))[: len(images)]
     project = load_project(work.path("convert", VITIS))
     reporter.line("  compiling the C simulation")
-    outputs = csim(project, images, lambda done: reporter.progress("C simulation images", done, len(images)))
+    outputs = csim(
+        project, images, lambda done: reporter.progress("C simulation images", done, len(images)),
+        configuration=frame_widths(config, project.runtime, len(images)),
+    )  # fmt: skip
     difference = compare("logits", expected, outputs)
     reporter.line(f"  C simulation and golden on {len(images):,} images: {difference}")
     if difference.count:
@@ -34,4 +38,6 @@ def run(work: Work) -> Result:
     return Result({"images": len(images), "differing": difference.count})
 
 
-STAGE = Stage("csim", ("convert",), (*code("hls"), hls_templates()), lambda config: {"images": _count(config)}, run)
+STAGE = Stage(
+    "csim", ("convert",), (*code("hls", WIDTHS), hls_templates()), lambda config: {"images": _count(config)}, run
+)

@@ -9,7 +9,7 @@ from flow.network import is_model_file
 from flow.pipeline.arrays import array_bytes
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.stage import Result, Stage, Work
-from flow.pipeline.stages.common import code
+from flow.pipeline.stages.common import WIDTHS, code
 from flow.pipeline.subject import default_grid, input_codes, scores, subject_of
 from flow.tasks import scores_text
 
@@ -22,6 +22,10 @@ TWIN, OUTPUTS = "twin.npz", "outputs.npy"
 
 def run(work: Work) -> Result:
     """Writes the twin and its integer outputs on all test samples."""
+    if work.config.runtime_bits is not None:
+        from flow.pipeline.stages.runtime import fold_runtime
+
+        return fold_runtime(work)
     from flow.fold import compare_trained_deployed, fold_network
     from flow.fold.network import input_shape
     from flow.twin import save, twin_outputs
@@ -76,7 +80,10 @@ def _trained_scores(trained: keras.Model, samples: Samples | None) -> dict[str, 
 def _settings(config: BuildConfig) -> dict:
     """Random inputs are as many as the RTL gets."""
     random = is_model_file(config.model) and config.samples is None
-    return {"output": config.output} | ({"images": config.images, "seed": config.seed} if random else {})
+    settings = {"output": config.output} | ({"images": config.images, "seed": config.seed} if random else {})
+    if config.runtime_bits is not None:
+        settings |= {"configurations": config.runtime_configurations, "seed": config.seed}
+    return settings
 
 
-STAGE = Stage("fold", ("train",), code("fold", "twin", "tasks.py"), _settings, run)
+STAGE = Stage("fold", ("train",), code("fold", "twin", "mixer", "tasks.py", WIDTHS), _settings, run)

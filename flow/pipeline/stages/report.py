@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flow import __version__, ir
 from flow.boards import Board, find_board
@@ -14,9 +14,13 @@ from flow.pipeline.stages.common import code
 from flow.pipeline.stages.convert import GRAPH
 from flow.pipeline.stages.rtl import FOLDING
 from flow.pipeline.subject import subject_of
+from flow.pipeline.widths import configurations
 from flow.quantizers import UNIFORM
 from flow.report import check, write
-from flow.tasks import ACCURACY
+from flow.tasks import ACCURACY, METRICS
+
+if TYPE_CHECKING:
+    from flow.network import Samples
 
 #: whose versions decide the figures
 PACKAGES = (
@@ -67,6 +71,39 @@ def _odd_codes(work: Work) -> dict[str, Any] | None:
         return sum(found[name]["lut"] + found[name]["lutram"] for name in uniform)
 
     return {"layers": list(uniform), "lut": luts(measured), "uniform_lut": luts(uniform)}
+
+
+def _runtime(work: Work, graph: ir.Graph, samples: Samples | None) -> dict[str, Any] | None:
+    """What is chosen at run time; None where nothing is."""
+    runtime = graph.runtime
+    if runtime is None:
+        return None
+    metric = METRICS[samples.task]
+    scores = {"trained": work.values("fold")["trained"], "deployed": work.values("convert")["deployed"]}
+    timed = []
+    for run in work.values("simulate")["configurations"]:
+        wide = str(run["bits"][0]) if len(set(run["bits"])) == 1 else None
+        timed.append(run | {engine: found.get(wide, {}).get(metric) for engine, found in scores.items()})
+    return {
+        "widths": list(runtime.widths),
+        "layers": list(runtime.layers),
+        "field_bits": runtime.field_bits,
+        "compared": len(configurations(work.config, runtime)),
+        "metric": metric,
+        "mixed_deployed": scores["deployed"]["mixed"].get(metric),
+        "mixed_rtl": work.values("simulate")["scores"].get(metric),
+        "configurations": timed,
+    }
+
+
+def _scores(work: Work, graph: ir.Graph) -> dict[str, dict[str, float]]:
+    """How well each engine does the task; where there is a choice, at the widest, which the RTL's samples have not."""
+    folded, converted = work.values("fold"), work.values("convert")
+    if graph.runtime is None:
+        rtl = work.values("simulate")["scores"]
+        return {"trained": folded["scores_trained"], "deployed": folded["scores_deployed"], "rtl": rtl}
+    widest = str(graph.runtime.widths[-1])
+    return {"trained": folded["trained"][widest], "deployed": converted["deployed"][widest], "rtl": {}}
 
 
 def _timing(work: Work) -> dict[str, Any]:
@@ -131,15 +168,18 @@ def assemble(work: Work) -> dict[str, Any]:
     timing, folding = _timing(work), _folding(work, graph)
     if timing["tool"] is None:
         not_measured["timing"] = "the build was asked not to route (route=false)"
-    scores = {"trained": folded["scores_trained"], "deployed": folded["scores_deployed"], "rtl": rtl["scores"]}
-    accuracy, quality = _quality(scores)
+    accuracy, quality = _quality(_scores(work, graph))
     if samples is not None and samples.task != "classification":
         not_measured["accuracy"] = f"the task is {samples.task}: no class is named"
         not_measured["exact.trained_vs_deployed_labels"] = not_measured["accuracy"]
     elif accuracy["deployed"] is None:
         not_measured["accuracy"] = "no labels were given"
+    few = "the RTL's samples are too few, or all of one kind"
+    if graph.runtime is not None:
+        few = "each of the RTL's frames had widths of its own; see runtime"
+        not_measured.setdefault("accuracy.rtl", few)
     for name in (name for name, found in quality.items() if found["rtl"] is None):
-        not_measured[f"quality.{name}.rtl"] = "the RTL's samples are too few, or all of one kind"
+        not_measured[f"quality.{name}.rtl"] = few
     routed = work.values("synthesize").get("timing", {})
     given_up = [name for name, found in routed.items() if found["fmax_mhz"] is None]
     for name in given_up:
@@ -183,6 +223,7 @@ def assemble(work: Work) -> dict[str, Any]:
         },
         "resources": _resources(work, board),
         "odd_codes": _odd_codes(work),
+        "runtime": _runtime(work, graph, samples),
         "timing": timing,
         "folding": folding,
         "work": _work(graph),

@@ -9,14 +9,17 @@ from flow.errors import CheckFailed
 from flow.folding import file
 from flow.paths import testbench
 from flow.pipeline.stage import Result, Stage, Work
-from flow.pipeline.stages.common import code, inputs_of
+from flow.pipeline.stages.common import WIDTHS, code, inputs_of
 from flow.pipeline.stages.convert import GOLDEN, GRAPH
 from flow.pipeline.stages.rtl import FOLDER, FOLDING
+from flow.pipeline.stages.runtime import timed
 from flow.pipeline.subject import scores, subject_of
+from flow.pipeline.widths import frame_widths
 from flow.rtl import load_design
 from flow.simulate.bench import run_bench
-from flow.simulate.compare import compare
+from flow.simulate.compare import Difference, compare
 from flow.simulate.fast import Simulator
+from flow.simulate.registers import run_registers_bench
 
 #: by which the measured interval may exceed the folding's without a word, for registers between the units
 SLACK_CYCLES = 24
@@ -34,34 +37,51 @@ def run(work: Work) -> Result:
 
     reporter.line("  building the network under Verilator")
     simulator = Simulator(graph, folding, design, work.cache)
-    found = simulator.run(images, lambda done: reporter.progress("RTL images", done, len(images)))
+    widths = frame_widths(config, graph.runtime, len(images))
+    found = simulator.run(images, lambda done: reporter.progress("RTL images", done, len(images)), widths)
     difference = compare(graph.output.inputs[0], expected, found.outputs)
     if difference.count:
-        raise CheckFailed(f"RTL and golden: {difference}. {explanation(simulator, images, difference.index[0])}")
+        raise CheckFailed(
+            f"RTL and golden: {difference}. {explanation(simulator, images, difference.index[0], widths)}"
+        )
     rate = len(images) / found.seconds
-    reporter.line(
-        f"  RTL: {difference}; first frame {found.first_frame_cycles:,} cycles, then one every "
-        f"{found.interval_cycles:,}; {rate:.1f} images a second"
-    )
+    first, interval = found.first_frame_cycles, found.interval_cycles
+    runs = []
+    if graph.runtime is None:
+        told = f"first frame {first:,} cycles, then one every {interval:,}"
+        reporter.line(f"  RTL: {difference}; {told}; {rate:.1f} images a second")
+    else:
+        reporter.line(f"  RTL: {difference}, other widths with every frame; {rate:.1f} images a second")
+        runs = timed(work, graph, folding, simulator, images)
+        widest = next(run for run in runs if set(run["bits"]) == {graph.runtime.widths[-1]})
+        first, interval = widest["first_frame_cycles"], widest["interval_cycles"]
     planned = work.values("rtl")["interval_cycles"]
-    if found.interval_cycles > planned + SLACK_CYCLES:
+    if interval > planned + SLACK_CYCLES:
         reporter.line(
             f"  SLOWER THAN PLANNED: the folding counts on {planned:,} cycles between frames, and a layer waits for "
             f"another; a smaller --max-cycles makes up for it"
         )
     frames = min(config.bench_frames, len(images))
-    bench = run_bench(graph, folding, design, images[:frames], expected[:frames], work.cache, work.folder, config.seed)
-    reporter.line(
-        f"  cocotb: {bench.tests} tests passed with random stalls and a reset in mid-frame, {bench.seconds:.0f} s"
-    )
+    if graph.runtime is None:
+        bench = run_bench(
+            graph, folding, design, images[:frames], expected[:frames], work.cache, work.folder, config.seed
+        )
+        done = "random stalls and a reset in mid-frame"
+    else:
+        bench = run_registers_bench(
+            graph, folding, design, images[:frames], frames, work.cache, work.folder, config.seed
+        )
+        done = "random stalls, widths written over AXI4-Lite while frames pass, and resets in mid-frame"
+    reporter.line(f"  cocotb: {bench.tests} tests passed with {done}, {bench.seconds:.0f} s")
     values = {
         "images": len(images),
         "differing": difference.count,
         "scores": scores(
             samples, found.outputs, graph.sources(graph.output)[0].fraction_bits, output=config.output
         ),
-        "first_frame_cycles": found.first_frame_cycles,
-        "interval_cycles": found.interval_cycles,
+        "first_frame_cycles": first,
+        "interval_cycles": interval,
+        "configurations": runs,
         "images_per_second": rate,
         "bench_frames": frames,
         "bench_tests": bench.tests,
@@ -69,19 +89,29 @@ def run(work: Work) -> Result:
     return Result(values)
 
 
-def explanation(simulator: Simulator, images: np.ndarray, index: int) -> str:
-    """Where image `index` goes wrong, layer by layer; with the image before it where it is right alone."""
-    alone = simulator.explain(images[index : index + 1])
+def explanation(simulator: Simulator, images: np.ndarray, index: int, widths: np.ndarray | None = None) -> str:
+    """Where image `index` goes wrong, layer by layer; with the image before it where it is right alone.
+
+    Args:
+        widths: of the layers in each image's frame, where there are runtime layers.
+    """
+
+    def explain(first: int) -> Difference:
+        part = slice(first, index + 1)
+        return simulator.explain(images[part], None if widths is None else widths[part])
+
+    alone = explain(index)
     if alone.count:
         return f"In image {index} {alone}"
-    pair = simulator.explain(images[max(index - 1, 0) : index + 1])
+    pair = explain(max(index - 1, 0))
     return f"Image {index} is exact alone; behind another {pair}"
 
 
 STAGE = Stage(
     "simulate",
     ("convert", "rtl"),
-    (*code("simulate", "tasks.py"), testbench() / "network.cpp", testbench() / "test_network.py"),
+    (*code("simulate", "tasks.py", WIDTHS), testbench() / "network.cpp", testbench() / "test_network.py",
+     testbench() / "test_ip.py", testbench() / "test_runtime.py"),
     lambda config: {"images": config.images, "bench_frames": config.bench_frames, "seed": config.seed},
     run,
 )

@@ -1,0 +1,66 @@
+"""What a report says of widths that each frame chooses."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Configuration(_Part):
+    """One choice of widths, the same for all frames of a run.
+
+    Attributes:
+        bits: of each runtime layer, in the order of `Runtime.layers`.
+        word: the same as the hardware's port takes it: a field for each layer, the first in the low bits.
+        planned_cycles, interval_cycles: between frames, by the folding and in RTL simulation.
+        first_frame_cycles: in RTL simulation.
+        trained, deployed: how well the network does its task on the whole test set; of network-wide widths alone.
+    """
+
+    bits: list[int]
+    word: int = Field(ge=0)
+    planned_cycles: int
+    interval_cycles: int
+    first_frame_cycles: int
+    trained: float | None = None
+    deployed: float | None = None
+
+    @property
+    def average_bits(self) -> float:
+        """The mean of the layers' widths, each layer counted once."""
+        return sum(self.bits) / len(self.bits)
+
+    @property
+    def network_wide(self) -> bool:
+        return len(set(self.bits)) == 1
+
+
+class Runtime(_Part):
+    """Widths between which each frame chooses.
+
+    Attributes:
+        widths: bits, ascending.
+        layers: that can change, in the order of a configuration's fields.
+        field_bits: of one field, an index into `widths`.
+        compared: configurations whose frames, in turn, went through all engines: network-wide and random ones.
+        metric: what `trained`, `deployed` and the two below are, see `flow.tasks.METRICS`.
+        mixed_deployed, mixed_rtl: with the widths of those configurations in turn: on the whole test set, and on the
+            RTL's samples. None where nobody can tell.
+        configurations: that were timed, network-wide ones first.
+    """
+
+    widths: list[int]
+    layers: list[str]
+    field_bits: int = Field(ge=1)
+    compared: int = Field(ge=1)
+    metric: str
+    mixed_deployed: float | None
+    mixed_rtl: float | None
+    configurations: list[Configuration] = Field(min_length=1)
+
+    def at(self, width: int) -> Configuration:
+        """All layers at one width."""
+        return next(one for one in self.configurations if set(one.bits) == {width})
