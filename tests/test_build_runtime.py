@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from test_build import _patched, _use, quiet
 from flow import golden, ir, paths
 from flow.cli.pick import _with_cycles_of
 from flow.errors import CheckFailed, FlowError
+from flow.handoff import vitis
+from flow.handoff.finished import finished
 from flow.mixer.config import default_mixer_config
 from flow.mixer.curve import Curve, Sample
 from flow.pipeline.build import build, stage_folder
@@ -28,6 +31,8 @@ from flow.training.run import Trained
 CONFIG = BuildConfig(
     model="tiny", runtime_bits="2,3,4", dataset="digits", images=46, max_cycles=3000, bench_frames=2, route=False
 )
+#: that choose their width, in `tiny`
+LAYERS = 3
 RUNTIME = ir.RuntimeWidths((2, 3, 4), ("a", "b", "c", "d"))
 
 
@@ -107,13 +112,23 @@ def test_nothing_runs_when_nothing_changed(complete, config):
     assert all(stage.skipped for stage in build(config, complete, quiet()).stages.values())
 
 
-def test_a_hand_off_has_the_widest_results(complete):
-    from flow.handoff.finished import finished
-
+def test_a_host_finds_the_widest_results_after_a_reset(complete):
     found = finished(complete)
-    images, expected = found.vectors(6)
+    images, expected = found.vectors_after_reset(6)
     widest = dict.fromkeys(found.graph.runtime.layers, 4)
     np.testing.assert_array_equal(golden.run(found.graph, images, configuration=widest), expected)
+
+
+def test_a_handed_off_vitis_project_runs_with_each_frames_widths(complete, tmp_path):
+    vitis.write(finished(complete), tmp_path)
+    done = subprocess.run(["./run.sh", "g++"], cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    vectors = tmp_path / "tb_data" / "csim_images.bin"
+    images = np.fromfile(vectors, "<i4").reshape(-1, 8 * 8 * 3 + LAYERS)
+    assert len(np.unique(images[:, -LAYERS:], axis=0)) > 20
+    images[7, -1] = (images[7, -1] + 1) % len(WIDTHS)  # another width than the expected output's
+    vectors.write_bytes(images.tobytes())
+    assert subprocess.run(["./run.sh", "g++"], cwd=tmp_path, check=False, capture_output=True).returncode == 1
 
 
 def test_a_planted_bug_stops_the_build(complete, config, tmp_path, monkeypatch):

@@ -174,7 +174,7 @@ def test_the_ip_block_under_cocotb(handed, made, tmp_path):
 
     build = handoff.finished(made)
     source, sink = ports(build.graph, build.folding)
-    images, expected = build.vectors(3)
+    images, expected = build.vectors_after_reset(3)
     rtl = handed["vivado"] / "rtl"
     program = simulator([*sorted(rtl.glob("*.sv")), rtl / "tiny_ip.v"], "tiny_ip", rtl, paths.cache())
     frames, results = (port.words(x).reshape(3, -1) for port, x in ((source, images), (sink, expected)))

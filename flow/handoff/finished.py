@@ -71,10 +71,11 @@ class FinishedBuild:
         """32 bits that name the RTL: the hardware's BUILD register."""
         return int(digest(content([*self.design.sources, *self.design.memory_files]))[:8], 16)
 
-    def vectors(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Input codes (N, *input shape) and golden's outputs, int64 (N, outputs); at most `count`.
+    def vectors(self, count: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        """Input codes (N, *input shape), fields, and golden's outputs, int64 (N, outputs); at most `count`.
 
-        Where layers change their width while the network runs, the outputs are those of the widest, as after a reset.
+        Fields are the configuration of each image, indices (N, layers), where layers change their width while the
+        network runs; None where nothing can be chosen.
 
         Raises:
             FlowError: the images that are found now are not those of the build.
@@ -91,7 +92,12 @@ class FinishedBuild:
                 f"the test images of {self.report.dataset.name} are not here as they were for {self.folder}; "
                 f"set FLOW_DATA to their folder"
             )
-        if self.graph.runtime is not None:
+        return images, self.graph.fields(widths, len(images)), expected
+
+    def vectors_after_reset(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Images and outputs of `vectors`; of layers that change their width, at the widest, as after a reset."""
+        images, fields, expected = self.vectors(count)
+        if fields is not None:
             widest = dict.fromkeys(self.graph.runtime.layers, self.graph.runtime.widths[-1])
             expected = golden.run(self.graph, images, configuration=widest)
         return images, expected

@@ -30,9 +30,10 @@ def write(build: FinishedBuild, folder: Path) -> None:
     ignored = shutil.ignore_patterns("*.so", "*.o")
     shutil.copytree(build.vitis / "firmware", folder / "firmware", ignore=ignored)
     shutil.copyfile(build.vitis / MAIN, folder / MAIN)
-    images, expected = build.vectors(CSIM_FRAMES)
+    images, fields, expected = build.vectors(CSIM_FRAMES)
     for name, count in (("csim", len(images)), ("cosim", min(COSIM_FRAMES, len(images)))):
-        _write_vectors(folder / "tb_data", name, images[:count], expected[:count])
+        chosen = None if fields is None else fields[:count]
+        _write_vectors(folder / "tb_data", name, images[:count], chosen, expected[:count])
     values = {
         "network": build.design.name,
         "top": project.top,
@@ -48,7 +49,9 @@ def write(build: FinishedBuild, folder: Path) -> None:
     render("vitis", folder, values)
 
 
-def _write_vectors(folder: Path, name: str, images: np.ndarray, expected: np.ndarray) -> None:
+def _write_vectors(
+    folder: Path, name: str, images: np.ndarray, fields: np.ndarray | None, expected: np.ndarray
+) -> None:
     """`csim_main.cpp` says what the files hold."""
-    write_whole(folder / f"{name}_images.bin", image_bytes(images))
+    write_whole(folder / f"{name}_images.bin", image_bytes(images, fields))
     write_whole(folder / f"{name}_expected.bin", expected.astype("<i8").tobytes())

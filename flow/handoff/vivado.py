@@ -86,7 +86,7 @@ def write(build: FinishedBuild, folder: Path) -> None:
     design, (source, sink) = build.design, ports(build.graph, build.folding)
     for path in (*design.sources, *design.memory_files, *_added(build)):
         write_whole(folder / "rtl" / path.name, path.read_bytes())
-    images, expected = build.vectors(HOST_FRAMES)
+    images, expected = build.vectors_after_reset(HOST_FRAMES)
     frames = min(BENCH_FRAMES, len(images))
     write_whole(folder / "sim" / "stimulus.hex", hex_words(source.words(images[:frames])))
     write_whole(folder / "sim" / "expected.hex", hex_words(sink.words(expected[:frames])))
