@@ -49,7 +49,7 @@ def test_the_answers_are_those_to_the_batch(data, teacher):
             for (images, labels), (same, also, answers) in zip(plain, lessons.batches(epoch), strict=True):
                 np.testing.assert_array_equal(same, images)
                 np.testing.assert_array_equal(also, labels)
-                np.testing.assert_allclose(answers, predict(teacher, images), rtol=1e-4, atol=1e-5)
+                np.testing.assert_allclose(answers, predict(teacher, images), rtol=0, atol=1e-6)
 
 
 def test_answers_are_computed_once_for_equal_samples(data, teacher, monkeypatch):
