@@ -45,8 +45,7 @@ def simulate(
     frames = inputs[:images]
     with Reporter() as reporter:
         reporter.line(f"cocotb on {graph.name}: {images} samples, seed {seed}")
-        runtime = graph.runtime
-        widest = runtime and dict.fromkeys(runtime.layers, runtime.widths[-1])
+        widest = graph.runtime and graph.runtime.widest
         bench = run_bench(
             graph, folding, load_design(written / rtl.FOLDER), np.asarray(frames),
             golden.run(graph, frames, configuration=widest), paths.cache(), run / "simulate", seed, waves, widest,

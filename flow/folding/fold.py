@@ -113,7 +113,7 @@ class Folding:
         """The same folding with all runtime layers at one width, for each width; itself where there are none."""
         if graph.runtime is None:
             return [self]
-        return [self.at(dict.fromkeys(graph.runtime.layers, width)) for width in graph.runtime.widths]
+        return [self.at(graph.runtime.network_wide(width)) for width in graph.runtime.widths]
 
     def input_lanes(self, graph: Graph, node: Node) -> int:
         """Elements per beat that `node` takes."""

@@ -98,8 +98,7 @@ class FinishedBuild:
         """Images and outputs of `vectors`; of layers that change their width, at the widest, as after a reset."""
         images, fields, expected = self.vectors(count)
         if fields is not None:
-            widest = dict.fromkeys(self.graph.runtime.layers, self.graph.runtime.widths[-1])
-            expected = golden.run(self.graph, images, configuration=widest)
+            expected = golden.run(self.graph, images, configuration=self.graph.runtime.widest)
         return images, expected
 
 

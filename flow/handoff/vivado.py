@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -92,13 +92,12 @@ def write(build: FinishedBuild, folder: Path) -> None:
     write_whole(folder / "sim" / "expected.hex", hex_words(sink.words(expected[:frames])))
     write_whole(folder / "host" / "images.npy", array_bytes(images))
     write_whole(folder / "host" / "expected.npy", array_bytes(expected))
-    runtime = build.graph.runtime
     block = ip_values(build.graph, build.folding, build.identity)
     name = block["ip"]
     write_json(folder / "host" / "network.json", {
         "network": design.name, "ip": name, "build": build.identity,
         "input": source.describe(), "output": sink.describe(),
-        "runtime": runtime and {"widths": runtime.widths, "layers": runtime.layers},
+        "runtime": build.graph.runtime and asdict(build.graph.runtime),
     })  # fmt: skip
     values = {
         **block,

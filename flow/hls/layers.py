@@ -249,11 +249,10 @@ _SUM_POOL_CONFIG = """struct config{index} : nnet::sum_pool_config {{
     static const unsigned reuse_factor = {reuse};
 }};\n"""
 
-_DEPTHWISE_CONFIG = """struct config{index} : nnet::depthwise_config {{
-    static const unsigned in_height = {in_height};
+#: what the configurations of layers with a window share
+WINDOW_FIELDS = """    static const unsigned in_height = {in_height};
     static const unsigned in_width = {in_width};
     static const unsigned n_chan = {n_chan};
-    static const unsigned multiplier = {multiplier};
     static const unsigned filt_height = {filt_height};
     static const unsigned filt_width = {filt_width};
     static const unsigned stride_height = {stride_height};
@@ -262,6 +261,10 @@ _DEPTHWISE_CONFIG = """struct config{index} : nnet::depthwise_config {{
     static const unsigned pad_left = {pad_left};
     static const unsigned pad_bottom = {pad_bottom};
     static const unsigned pad_right = {pad_right};
+"""
+
+_DEPTHWISE_CONFIG = """struct config{index} : nnet::depthwise_config {{
+""" + WINDOW_FIELDS + """    static const unsigned multiplier = {multiplier};
     static const int input_fraction_bits = {input_fraction_bits};
     static const unsigned reuse_factor = {reuse};
     typedef {weight_t.name} weight_t;

@@ -12,7 +12,7 @@ from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 from hls4ml.converters.keras_v2_to_hls import get_weights_data, parse_default_keras_layer
 from hls4ml.model.layers import Attribute
 
-from flow.hls.layers import Call, _IntegerActivation
+from flow.hls.layers import WINDOW_FIELDS, Call, _IntegerActivation
 
 
 class _Selecting(_IntegerActivation):
@@ -104,18 +104,7 @@ def _read_serial(layer: dict, config: dict, shape: list[int]) -> list[int]:
 # -- C++ ---------------------------------------------------------------------------------------------------------------
 
 _SERIAL_MATVEC_CONFIG = """struct config{index} : nnet::serial_matvec_config {{
-    static const unsigned in_height = {in_height};
-    static const unsigned in_width = {in_width};
-    static const unsigned n_chan = {n_chan};
-    static const unsigned filt_height = {filt_height};
-    static const unsigned filt_width = {filt_width};
-    static const unsigned stride_height = {stride_height};
-    static const unsigned stride_width = {stride_width};
-    static const unsigned pad_top = {pad_top};
-    static const unsigned pad_left = {pad_left};
-    static const unsigned pad_bottom = {pad_bottom};
-    static const unsigned pad_right = {pad_right};
-    static const unsigned n_filt = {n_filt};
+""" + WINDOW_FIELDS + """    static const unsigned n_filt = {n_filt};
     static const unsigned top_bits = {top_bits};
     static const bool odd = {odd};
     static const int input_fraction_bits = {input_fraction_bits};

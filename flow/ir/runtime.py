@@ -53,6 +53,15 @@ class RuntimeWidths:
         """Bits of a field: an index into `widths`."""
         return (len(self.widths) - 1).bit_length()
 
+    def network_wide(self, width: int) -> dict[str, int]:
+        """The configuration with the same width for all layers."""
+        return dict.fromkeys(self.layers, width)
+
+    @property
+    def widest(self) -> dict[str, int]:
+        """The configuration that the hardware has after power-up."""
+        return self.network_wide(self.widths[-1])
+
     @property
     def word_bits(self) -> int:
         """Bits of a configuration as the hardware takes it."""

@@ -96,7 +96,7 @@ def deployed_scores(work: Work, graph: Graph, images: np.ndarray, mixed: np.ndar
         return scores(samples, outputs, fraction_bits, output=work.config.output)
 
     for width in graph.runtime.widths:
-        wide = dict.fromkeys(graph.runtime.layers, width)
+        wide = graph.runtime.network_wide(width)
 
         def tell(done: int, width: int = width) -> None:
             work.reporter.progress(f"golden at {width} bits", done, len(images))
