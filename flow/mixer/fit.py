@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,16 +16,13 @@ from flow.mixer.start import copy_pairs, copy_top, measure_sets, random_rows, st
 from flow.mixer.step import mixed_step
 from flow.quantizers.runtime import RuntimeModel
 from flow.tasks import METRICS, score
+from flow.training.epochs import Epochs
 from flow.training.lessons import Lessons
-from flow.training.loop import as_numbers
+from flow.training.loop import as_numbers, in_batches
 from flow.training.objectives import OBJECTIVES
 from flow.training.optimizers import Optimizers
-from flow.training.progress import EpochRecord, Progress
-from flow.training.resume import TrainState, load_state, save_state
+from flow.training.progress import Progress
 from flow.training.selected import SelectedAdam
-
-_EVAL_BATCH = 500
-_STEPS_BETWEEN_REPORTS = 50
 
 
 def fit_mixer(
@@ -50,17 +46,8 @@ def fit_mixer(
         (not a number before the width is trained).
     """
     optimizer = Optimizers(model, config, lambda recipe: SelectedAdam(recipe.learning_rate, jit_compile=False))
-    variables = model.weights + optimizer.variables
-    history: list[dict[str, float]] = []
-    if state_path is not None:
-        state, reason = load_state(state_path, identity)
-        if reason:
-            progress.on_message(reason)
-        if state is not None:
-            for variable, value in zip(variables, state.arrays, strict=True):
-                variable.assign(value)
-            history = state.history
-            progress.on_message(f"goes on after epoch {state.epoch}, found in {state_path}")
+    passes = [1 if config.stage_of(epoch)[0] == 0 else len(model.widths) for epoch in range(config.epochs)]
+    epochs = Epochs(passes, optimizer, model.weights, progress, state_path, identity)
     lessons = Lessons(data, config, teacher, as_numbers)
     steps = {
         frozen: mixed_step(model, optimizer, config, OBJECTIVES[task], lessons.share, frozen)
@@ -68,37 +55,22 @@ def fit_mixer(
     }
     schedule = Schedule(config, len(model.widths), len(model.runtime_layers))
     forward = Forward(model)
-    first, begin = len(history), time.monotonic()
-    for epoch in range(first, config.epochs):
-        started = time.monotonic()
+    for epoch in epochs:
         stage, number = config.stage_of(epoch)
         if number == 0:
             progress.on_message(f"stage {'I' * (stage + 1)}, {STAGES[stage]}: {config.stages[stage]} epochs")
             _enter(stage, model, data)
         if epoch == config.first_frozen_epoch:
             measure_sets(model, data.x_train, random_rows(model, data.x_train, config.seed, config.mixing))
-        frozen = epoch >= config.first_frozen_epoch
-        loss, train_score = _epoch(steps[frozen], optimizer, schedule, lessons, config, epoch, progress)
+        step = steps[epoch >= config.first_frozen_epoch]
+        taught = epochs.teach(
+            step, lessons, config.rate, lambda at, epoch=epoch: (tf.constant(schedule.rows(epoch, at, lessons.steps)),)
+        )
         scores = _scores(forward, model, data, task, stage)
         known = [value for value in scores.values() if not math.isnan(value)]
-        record = EpochRecord(
-            epoch=epoch + 1,
-            epochs=config.epochs,
-            loss=loss,
-            metric=METRICS[task],
-            train_score=train_score,
-            test_score=sum(known) / len(known),
-            learning_rate=float(optimizer.learning_rate),
-            seconds=time.monotonic() - started,
-            seconds_left=_left(config, epoch, first, time.monotonic() - begin, len(model.widths)),
-        )
-        history.append(record.as_dict() | {"stage": stage + 1} | scores)
-        if state_path is not None:
-            arrays = [variable.numpy() for variable in variables]
-            save_state(state_path, TrainState(identity, epoch + 1, arrays, history))
-        progress.on_epoch(record)
+        epochs.finish(taught, METRICS[task], sum(known) / len(known), stage=stage + 1, **scores)
     model.set_bits(model.widths[-1])
-    return history
+    return epochs.history
 
 
 class Forward:
@@ -116,11 +88,7 @@ class Forward:
             positions: of each layer's width in the widths.
         """
         self._model.select(positions)
-        parts = [
-            self._call(tf.constant(samples[start : start + _EVAL_BATCH])).numpy()
-            for start in range(0, len(samples), _EVAL_BATCH)
-        ]
-        return np.concatenate(parts)
+        return in_batches(self._call, samples)
 
 
 def width_scores(forward: Callable, model: RuntimeModel, data: Dataset, task: str) -> dict[int, float]:
@@ -149,26 +117,3 @@ def _enter(stage: int, model: RuntimeModel, data: Dataset) -> None:
         start_widths(model, data.x_train, range(len(model.widths) - 1))
     elif stage == 2:
         copy_pairs(model)
-
-
-def _epoch(
-    step_function, optimizer: Optimizers, schedule: Schedule, lessons: Lessons, config: MixerConfig, epoch: int,
-    progress: Progress,
-) -> tuple[float, float]:  # fmt: skip
-    """One pass over the training samples; returns mean loss and the task's metric of the first configurations."""
-    steps = lessons.steps
-    losses, counted, seen = 0.0, 0.0, 0
-    for step, (images, labels, taught) in enumerate(lessons.batches(epoch)):
-        optimizer.set_learning_rate(config.rate(epoch + step / steps))
-        rows = tf.constant(schedule.rows(epoch, step, steps))
-        loss, count = step_function(tf.constant(images), tf.constant(labels), tf.constant(taught), rows)
-        losses, counted, seen = losses + float(loss), counted + float(count), seen + len(labels)
-        if (step + 1) % _STEPS_BETWEEN_REPORTS == 0:
-            progress.on_step(epoch + 1, config.epochs, step + 1, steps, losses / (step + 1))
-    return losses / steps, counted / seen
-
-
-def _left(config: MixerConfig, epoch: int, first: int, seconds: float, passes: int) -> float:
-    """Seconds for the rest: an epoch of stage I is one pass, others are |B|."""
-    cost = [1 if config.stage_of(number)[0] == 0 else passes for number in range(config.epochs)]
-    return seconds / sum(cost[first : epoch + 1]) * sum(cost[epoch + 1 :])

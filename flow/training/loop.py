@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +12,17 @@ from flow.datasets import Dataset
 from flow.keras_env import keras, tf
 from flow.tasks import ACCURACY, METRICS, score
 from flow.training.config import TrainConfig
+from flow.training.epochs import Epochs
 from flow.training.lessons import Lessons
 from flow.training.objectives import OBJECTIVES, Objective
 from flow.training.optimizers import Optimizers
-from flow.training.progress import EpochRecord, Progress
+from flow.training.progress import Progress
 from flow.training.rates import learning_rate
-from flow.training.resume import TrainState, load_state, save_state
 
 PIXEL_SCALE = 256.0
 """Of uint8 samples the networks take pixel / 256."""
 
 _EVAL_BATCH = 500
-_STEPS_BETWEEN_REPORTS = 50
 
 
 @dataclass(frozen=True)
@@ -75,17 +73,7 @@ def fit(
     """
     others = beside.variables if beside else []
     optimizer = Optimizers(model, config, others=others)
-    variables = model.weights + others + optimizer.variables
-    history: list[dict[str, float]] = []
-    if state_path is not None:
-        state, reason = load_state(state_path, identity)
-        if reason:
-            progress.on_message(reason)
-        if state is not None:
-            for variable, value in zip(variables, state.arrays, strict=True):
-                variable.assign(value)
-            history = state.history
-            progress.on_message(f"goes on after epoch {state.epoch}, found in {state_path}")
+    epochs = Epochs([1] * config.epochs, optimizer, model.weights + others, progress, state_path, identity)
     objective = OBJECTIVES[task]
     penalty = beside.penalty if beside else None
     lessons = Lessons(data, config, teacher, as_numbers)
@@ -93,33 +81,13 @@ def fit(
         frozen: _train_step(model, optimizer, config, objective, lessons.share, frozen, penalty)
         for frozen in (False, True)
     }
-    first = len(history)
-    begin = time.monotonic()
-    for epoch in range(first, config.epochs):
-        started = time.monotonic()
+    for epoch in epochs:
         if epoch == config.first_frozen_epoch and before_frozen:
             before_frozen()
-        loss, train_score = _train_epoch(
-            steps[epoch >= config.first_frozen_epoch], optimizer, lessons, config, epoch, progress
-        )
-        done = epoch + 1
-        record = EpochRecord(
-            epoch=done,
-            epochs=config.epochs,
-            loss=loss,
-            metric=METRICS[task],
-            train_score=train_score,
-            test_score=evaluate(model, data, task)[METRICS[task]],
-            learning_rate=float(optimizer.learning_rate),
-            seconds=time.monotonic() - started,
-            seconds_left=(time.monotonic() - begin) / (done - first) * (config.epochs - done),
-        )
-        history.append(record.as_dict())
-        if state_path is not None:
-            arrays = [variable.numpy() for variable in variables]
-            save_state(state_path, TrainState(identity, done, arrays, history))
-        progress.on_epoch(record)
-    return history
+        step = steps[epoch >= config.first_frozen_epoch]
+        taught = epochs.teach(step, lessons, lambda at: learning_rate(config, at))
+        epochs.finish(taught, METRICS[task], evaluate(model, data, task)[METRICS[task]])
+    return epochs.history
 
 
 def as_numbers(samples) -> tf.Tensor:
@@ -138,7 +106,11 @@ def predict(model: keras.Model, samples: np.ndarray) -> np.ndarray:
     Returns:
         float32 [samples, outputs].
     """
-    forward = tf.function(lambda x: model(as_numbers(x), training=False))
+    return in_batches(tf.function(lambda x: model(as_numbers(x), training=False)), samples)
+
+
+def in_batches(forward: Callable[[tf.Tensor], tf.Tensor], samples: np.ndarray) -> np.ndarray:
+    """What a network answers, float32 [samples, outputs], some hundred samples at a time."""
     parts = [
         forward(tf.constant(samples[start : start + _EVAL_BATCH])).numpy()
         for start in range(0, len(samples), _EVAL_BATCH)
@@ -154,21 +126,6 @@ def accuracy(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> floa
 def evaluate(model: keras.Model, data: Dataset, task: str) -> dict[str, float]:
     """The figures of a task on all test samples, see `flow.tasks.score`."""
     return score(task, predict(model, data.x_test), as_numbers(data.x_test).numpy(), data.y_test)
-
-
-def _train_epoch(
-    step_function, optimizer, lessons: Lessons, config: TrainConfig, epoch: int, progress: Progress
-) -> tuple[float, float]:
-    """One pass over the training samples; returns mean loss and the task's metric on the way."""
-    steps = lessons.steps
-    losses, counted, seen = 0.0, 0.0, 0
-    for step, (images, labels, taught) in enumerate(lessons.batches(epoch)):
-        optimizer.set_learning_rate(learning_rate(config, epoch + step / steps))
-        loss, count = step_function(tf.constant(images), tf.constant(labels), tf.constant(taught))
-        losses, counted, seen = losses + float(loss), counted + float(count), seen + len(labels)
-        if (step + 1) % _STEPS_BETWEEN_REPORTS == 0:
-            progress.on_step(epoch + 1, config.epochs, step + 1, steps, losses / (step + 1))
-    return losses / steps, counted / seen
 
 
 def _train_step(model, optimizer, config: TrainConfig, objective: Objective, share: float, frozen: bool, penalty):
