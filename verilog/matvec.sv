@@ -97,20 +97,28 @@ module matvec #(
   assign memory_enable = advance;
   assign weight_addr   = word;
   assign take          = s_axis_tvalid && advance;
-  assign last_sf       = sf == SF_WIDTH'(SF - 1);
-  assign last_nf       = nf == NF_WIDTH'(NF - 1);
   assign s_axis_tready = advance && last_sf && (VECTORS > 0 || last_nf);
   assign bias_addr     = nf_pipe[(STAGES-2)*NF_WIDTH+:NF_WIDTH];
 
+  // The last steps are known from flip-flops: the sender's control waits for them.
+  logic [SF_WIDTH-1:0] next_sf;
+  logic [NF_WIDTH-1:0] next_nf;
+  assign next_sf = last_sf ? '0 : sf + 1'b1;
+  assign next_nf = !last_sf ? nf : last_nf ? '0 : nf + 1'b1;
+
   always_ff @(posedge clk) begin
     if (rst) begin
-      sf   <= '0;
-      nf   <= '0;
-      word <= '0;
+      sf      <= '0;
+      nf      <= '0;
+      word    <= '0;
+      last_sf <= SF == 1;
+      last_nf <= NF == 1;
     end else if (take) begin
-      sf   <= last_sf ? '0 : sf + 1'b1;
-      word <= (last_sf && last_nf) ? '0 : word + 1'b1;
-      if (last_sf) nf <= last_nf ? '0 : nf + 1'b1;
+      sf      <= next_sf;
+      nf      <= next_nf;
+      word    <= (last_sf && last_nf) ? '0 : word + 1'b1;
+      last_sf <= next_sf == SF_WIDTH'(SF - 1);
+      last_nf <= next_nf == NF_WIDTH'(NF - 1);
     end
   end
 
