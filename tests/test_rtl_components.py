@@ -194,6 +194,7 @@ def test_component(component: str, bench: str, parameters: dict[str, int]) -> No
 def test_every_component_has_a_bench() -> None:
     inner = {
         "affine", "delay", "dot_product", "negated_sum", "negated_tree", "pair_sums", "pipeline_control",
-        "plane_sum", "pool", "rom", "serial_row", "serial_total", "shift_add", "threshold_parallel", "threshold_search",
+        "plane_sum", "pool", "rom", "serial_row", "serial_steps", "serial_total", "shift_add", "threshold_parallel",
+        "threshold_search",
     }  # fmt: skip
     assert {path.stem for path in rtl.VERILOG} - inner == {component for component, _ in TABLE}

@@ -86,44 +86,60 @@ module matvec #(
   logic [         SF_WIDTH-1:0] sf;
   logic [         NF_WIDTH-1:0] nf;
   logic                         last_sf, last_nf;
+  logic                         last_use;  // of the vector
   logic [       WORD_WIDTH-1:0] word;
   logic [           STAGES-1:0] valid_pipe;
   logic [           STAGES-1:0] last_pipe;
   logic [STAGES*NF_WIDTH-1:0] nf_pipe;
 
   // Only a result that finds the last one still there has to wait: products go on while a beat is taken.
-  assign advance       = !(m_axis_tvalid && !m_axis_tready && valid_pipe[STAGES-1] && last_pipe[STAGES-1]);
-  assign deliver       = advance && valid_pipe[STAGES-1] && last_pipe[STAGES-1];
+  assign advance       = !(m_axis_tvalid && !m_axis_tready && last_pipe[STAGES-1]);
+  assign deliver       = advance && last_pipe[STAGES-1];
   assign memory_enable = advance;
   assign weight_addr   = word;
   assign take          = s_axis_tvalid && advance;
-  assign last_sf       = sf == SF_WIDTH'(SF - 1);
-  assign last_nf       = nf == NF_WIDTH'(NF - 1);
-  assign s_axis_tready = advance && last_sf && (VECTORS > 0 || last_nf);
+  assign s_axis_tready = advance && last_use;
   assign bias_addr     = nf_pipe[(STAGES-2)*NF_WIDTH+:NF_WIDTH];
+
+  // What ends with the next step is known from flip-flops: it decides whether the sender moves.
+  logic [SF_WIDTH-1:0] next_sf;
+  logic [NF_WIDTH-1:0] next_nf;
+  logic                next_last_sf, next_last_nf;
+  assign next_sf      = last_sf ? '0 : sf + 1'b1;
+  assign next_nf      = !last_sf ? nf : last_nf ? '0 : nf + 1'b1;
+  assign next_last_sf = next_sf == SF_WIDTH'(SF - 1);
+  assign next_last_nf = next_nf == NF_WIDTH'(NF - 1);
 
   always_ff @(posedge clk) begin
     if (rst) begin
-      sf   <= '0;
-      nf   <= '0;
-      word <= '0;
+      sf       <= '0;
+      nf       <= '0;
+      word     <= '0;
+      last_sf  <= SF == 1;
+      last_nf  <= NF == 1;
+      last_use <= SF == 1 && (VECTORS > 0 || NF == 1);
     end else if (take) begin
-      sf   <= last_sf ? '0 : sf + 1'b1;
-      word <= (last_sf && last_nf) ? '0 : word + 1'b1;
-      if (last_sf) nf <= last_nf ? '0 : nf + 1'b1;
+      sf       <= next_sf;
+      nf       <= next_nf;
+      word     <= (last_sf && last_nf) ? '0 : word + 1'b1;
+      last_sf  <= next_last_sf;
+      last_nf  <= next_last_nf;
+      last_use <= next_last_sf && (VECTORS > 0 || next_last_nf);
     end
   end
 
   always_ff @(posedge clk) begin
-    if (advance) begin
-      last_pipe   <= STAGES'({last_pipe, last_sf});
-      nf_pipe     <= (STAGES * NF_WIDTH)'({nf_pipe, nf});
-    end
+    if (advance) nf_pipe <= (STAGES * NF_WIDTH)'({nf_pipe, nf});
   end
 
   always_ff @(posedge clk) begin
-    if (rst) valid_pipe <= '0;
-    else if (advance) valid_pipe <= STAGES'({valid_pipe, s_axis_tvalid});
+    if (rst) begin
+      valid_pipe <= '0;
+      last_pipe  <= '0;
+    end else if (advance) begin
+      valid_pipe <= STAGES'({valid_pipe, s_axis_tvalid});
+      last_pipe  <= STAGES'({last_pipe, s_axis_tvalid && last_sf});
+    end
   end
 
   // Stage 1: SIMD elements of each vector, beside the memory's read. Stage 2: their pair sums; the weights are

@@ -66,12 +66,7 @@ module serial_matvec #(
 
   localparam int unsigned SF = MW / SIMD;
   localparam int unsigned NF = MH / PE;
-  localparam int unsigned BLOCK = SF * WEIGHT_WIDTH;  // words of PE outputs
   localparam int unsigned SF_WIDTH = SF > 1 ? $clog2(SF) : 1;
-  localparam int unsigned NF_WIDTH = NF > 1 ? $clog2(NF) : 1;
-  localparam int unsigned PLANE_BITS = $clog2(WEIGHT_WIDTH);
-  localparam int unsigned WORD_WIDTH = $clog2(BLOCK * NF);
-  localparam int unsigned VECTOR_WIDTH = VECTORS > 1 ? $clog2(VECTORS) : 1;
   localparam int unsigned SLICE = SIMD * IN_WIDTH;  // bits read at a time
   localparam int unsigned ROOM = 2 ** $clog2(SLICE);  // a power of two, or the index is a product
   localparam int unsigned PAIRS = (SIMD + 1) / 2;
@@ -79,70 +74,62 @@ module serial_matvec #(
   // Cycles from an address to its plane's sum: select, pair sums, and the stages of plane_sum.
   localparam int unsigned STAGES = 3 + (SIMD > 6 ? 1 : 0) + (SIMD > 30 ? 1 : 0);
 
-  // Where the reader is: sf counts fast, then planes, nf slow. What is not known before the sum is there travels along.
+  // Where the reader is, see serial_steps. What is not known before the sum is there travels along.
   logic                    advance;
   logic                    take;
   logic                    deliver;  // the last sum of an output is there
   logic [             3:0] width;    // of this frame
   logic [    SF_WIDTH-1:0] sf;
-  logic [  PLANE_BITS-1:0] plane;    // 0 is the top one
-  logic [    NF_WIDTH-1:0] nf;
-  logic [VECTOR_WIDTH-1:0] vector;
-  logic                    last_sf, last_plane, last_output, last_nf, last_vector;
-  logic [  WORD_WIDTH-1:0] word;
-  logic [  WORD_WIDTH-1:0] next_block;
+  logic                    first, second;  // plane
+  logic                    last_output, last_use, last_vector;
   logic [      STAGES-1:0] valid_pipe;
   logic [      STAGES-1:0] last_pipe;
   logic [      STAGES-1:0] double_pipe;  // the first sum of a plane: what is there counts twice
   logic [      STAGES-1:0] negate_pipe;  // and is the top plane's
 
   // Only a result that finds the last one still there has to wait: products go on while a beat is taken.
-  assign advance                = !(m_axis_tvalid && !m_axis_tready && valid_pipe[STAGES-1] && last_pipe[STAGES-1]);
-  assign deliver                = advance && valid_pipe[STAGES-1] && last_pipe[STAGES-1];
+  assign advance                = !(m_axis_tvalid && !m_axis_tready && last_pipe[STAGES-1]);
+  assign deliver                = advance && last_pipe[STAGES-1];
   assign memory_enable          = advance;
-  assign weight_addr            = word;
   assign width                  = 4'(WIDTHS >> {s_configuration_tdata, 2'b00});
-  assign last_sf                = sf == SF_WIDTH'(SF - 1);
-  assign last_plane             = 4'(plane) == width - 4'd1;
-  assign last_output            = last_sf && last_plane;
-  assign last_nf                = nf == NF_WIDTH'(NF - 1);
-  assign last_vector            = vector == VECTOR_WIDTH'(VECTORS - 1);
   assign take                   = s_axis_tvalid && s_configuration_tvalid && advance;
-  assign s_axis_tready          = s_configuration_tvalid && advance && last_output && last_nf;
-  assign s_configuration_tready = s_axis_tvalid && advance && last_output && last_nf && last_vector;
+  assign s_axis_tready          = s_configuration_tvalid && advance && last_use;
+  assign s_configuration_tready = s_axis_tvalid && advance && last_use && last_vector;
 
-  always_ff @(posedge clk) begin
-    if (rst) begin
-      sf         <= '0;
-      plane      <= '0;
-      nf         <= '0;
-      vector     <= '0;
-      word       <= '0;
-      next_block <= WORD_WIDTH'(BLOCK);
-    end else if (take) begin
-      sf   <= last_sf ? '0 : sf + 1'b1;
-      word <= word + 1'b1;
-      if (last_sf) plane <= last_plane ? '0 : plane + 1'b1;
-      if (last_output) begin
-        nf         <= last_nf ? '0 : nf + 1'b1;
-        word       <= last_nf ? '0 : next_block;
-        next_block <= last_nf ? WORD_WIDTH'(BLOCK) : next_block + WORD_WIDTH'(BLOCK);
-        if (last_nf) vector <= last_vector ? '0 : vector + 1'b1;
-      end
-    end
-  end
+  serial_steps #(
+      .SF          (SF),
+      .NF          (NF),
+      .WEIGHT_WIDTH(WEIGHT_WIDTH),
+      .VECTORS     (VECTORS)
+  ) u_steps (
+      .clk        (clk),
+      .rst        (rst),
+      .take       (take),
+      .width      (width),
+      .sf         (sf),
+      .first      (first),
+      .second     (second),
+      .word       (weight_addr),
+      .last_output(last_output),
+      .last_use   (last_use),
+      .last_vector(last_vector)
+  );
 
   always_ff @(posedge clk) begin
     if (advance) begin
-      last_pipe   <= STAGES'({last_pipe, last_output});
-      double_pipe <= STAGES'({double_pipe, sf == '0 && plane != '0});
-      negate_pipe <= STAGES'({negate_pipe, sf == '0 && plane == PLANE_BITS'(1)});
+      double_pipe <= STAGES'({double_pipe, sf == '0 && !first});
+      negate_pipe <= STAGES'({negate_pipe, sf == '0 && second});
     end
   end
 
   always_ff @(posedge clk) begin
-    if (rst) valid_pipe <= '0;
-    else if (advance) valid_pipe <= STAGES'({valid_pipe, take});
+    if (rst) begin
+      valid_pipe <= '0;
+      last_pipe  <= '0;
+    end else if (advance) begin
+      valid_pipe <= STAGES'({valid_pipe, take});
+      last_pipe  <= STAGES'({last_pipe, take && last_output});
+    end
   end
 
   // Stage 1: SIMD elements of the vector, beside the memory's read. Stage 2: their pair sums; the weights are taken
@@ -189,9 +176,6 @@ module serial_matvec #(
   assign add = advance && valid_pipe[STAGES-1];
 
   if (WEIGHT_ODD != 0) begin : gen_odd
-    logic first, second;  // plane; a '0 among the ports lets Yosys elaborate the whole module again, which fails
-    assign first  = plane == '0;
-    assign second = plane == PLANE_BITS'(1);
     serial_total #(
         .SIMD     (SIMD),
         .IN_WIDTH (IN_WIDTH),
