@@ -93,8 +93,8 @@ module matvec #(
   logic [STAGES*NF_WIDTH-1:0] nf_pipe;
 
   // Only a result that finds the last one still there has to wait: products go on while a beat is taken.
-  assign advance       = !(m_axis_tvalid && !m_axis_tready && last_pipe[STAGES-1]);
-  assign deliver       = advance && last_pipe[STAGES-1];
+  assign advance       = !(m_axis_tvalid && !m_axis_tready && valid_pipe[STAGES-1] && last_pipe[STAGES-1]);
+  assign deliver       = advance && valid_pipe[STAGES-1] && last_pipe[STAGES-1];
   assign memory_enable = advance;
   assign weight_addr   = word;
   assign take          = s_axis_tvalid && advance;
@@ -129,17 +129,15 @@ module matvec #(
   end
 
   always_ff @(posedge clk) begin
-    if (advance) nf_pipe <= (STAGES * NF_WIDTH)'({nf_pipe, nf});
+    if (advance) begin
+      last_pipe <= STAGES'({last_pipe, last_sf});
+      nf_pipe   <= (STAGES * NF_WIDTH)'({nf_pipe, nf});
+    end
   end
 
   always_ff @(posedge clk) begin
-    if (rst) begin
-      valid_pipe <= '0;
-      last_pipe  <= '0;
-    end else if (advance) begin
-      valid_pipe <= STAGES'({valid_pipe, s_axis_tvalid});
-      last_pipe  <= STAGES'({last_pipe, s_axis_tvalid && last_sf});
-    end
+    if (rst) valid_pipe <= '0;
+    else if (advance) valid_pipe <= STAGES'({valid_pipe, s_axis_tvalid});
   end
 
   // Stage 1: SIMD elements of each vector, beside the memory's read. Stage 2: their pair sums; the weights are

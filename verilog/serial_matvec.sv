@@ -88,8 +88,8 @@ module serial_matvec #(
   logic [      STAGES-1:0] negate_pipe;  // and is the top plane's
 
   // Only a result that finds the last one still there has to wait: products go on while a beat is taken.
-  assign advance                = !(m_axis_tvalid && !m_axis_tready && last_pipe[STAGES-1]);
-  assign deliver                = advance && last_pipe[STAGES-1];
+  assign advance                = !(m_axis_tvalid && !m_axis_tready && valid_pipe[STAGES-1] && last_pipe[STAGES-1]);
+  assign deliver                = advance && valid_pipe[STAGES-1] && last_pipe[STAGES-1];
   assign memory_enable          = advance;
   assign width                  = 4'(WIDTHS >> {s_configuration_tdata, 2'b00});
   assign take                   = s_axis_tvalid && s_configuration_tvalid && advance;
@@ -117,19 +117,15 @@ module serial_matvec #(
 
   always_ff @(posedge clk) begin
     if (advance) begin
+      last_pipe   <= STAGES'({last_pipe, last_output});
       double_pipe <= STAGES'({double_pipe, sf == '0 && !first});
       negate_pipe <= STAGES'({negate_pipe, sf == '0 && second});
     end
   end
 
   always_ff @(posedge clk) begin
-    if (rst) begin
-      valid_pipe <= '0;
-      last_pipe  <= '0;
-    end else if (advance) begin
-      valid_pipe <= STAGES'({valid_pipe, take});
-      last_pipe  <= STAGES'({last_pipe, take && last_output});
-    end
+    if (rst) valid_pipe <= '0;
+    else if (advance) valid_pipe <= STAGES'({valid_pipe, take});
   end
 
   // Stage 1: SIMD elements of the vector, beside the memory's read. Stage 2: their pair sums; the weights are taken
