@@ -95,7 +95,10 @@ def test_the_summary_is_that_of_random_configurations():
     ]
     # network-wide 0.8 at 3 bits; at 7/3 bits a third of the way from 0.6 to 0.8
     assert summary["mean_gap"] == pytest.approx(np.mean([-0.05, 0.1, 0.6 + 0.2 / 3 - 0.66]))
-    assert EMPTY.summary() == {"bins": [], "mean_gap": None, "random": 0}
+    assert EMPTY.summary() == {"bins": [], "mean_gap": None, "random": 0, "alone": {}}
+    points = Point(bits=4, score=0.91, sha256=""), Point(bits=8, score=1, sha256="")
+    beside = CURVE.model_copy(update={"points": points})
+    assert beside.summary()["alone"] == {"4": pytest.approx(0.01)}
 
 
 def test_the_plot_shows_all_that_was_measured():
@@ -148,7 +151,8 @@ def test_the_choice_is_printed_as_the_registers_take_it(tmp_path):
     CURVE.write(tmp_path)
     result = call(pick_command, str(tmp_path), "--avg-bits", "3")
     assert result.output.splitlines()[:3] == ["s1_conv1: 2", "s1_conv2: 4", "s1_skip: 3"]
-    assert "85.00%" in result.output and "register: 0x18" in result.output
+    assert "85.00%" in result.output and "registers: 0x40 = 2, 0x44 = 4, 0x48 = 3" in result.output
+    assert "port: 0x18" in result.output
     for damage in ("{", "[]", '{"model": 1}'):
         (tmp_path / "curve.json").write_text(damage)
         assert "no measured configurations" in str(call(pick_command, str(tmp_path), "--avg-bits", "3").exception)

@@ -19,12 +19,14 @@ from flow.mixer.config import MixerConfig, default_mixer_config, split_epochs
 from flow.mixer.fit import Forward
 from flow.mixer.run import train_mixer
 from flow.mixer.stages import Schedule
-from flow.mixer.start import copy_pairs, normalized_float
+from flow.mixer.start import copy_pairs, nested_factors, normalized_float
 from flow.mixer.step import mixed_step
+from flow.quantizers.nested import nested_codes, top_codes
 from flow.quantizers.runtime import (
     RuntimeModel,
     TransitionalBatchNormalization,
 )
+from flow.training.calibrate import fill_factors
 from flow.training.checkpoints import find_checkpoint, load_checkpoint
 from flow.training.config import TrainConfig
 from flow.training.lessons import SILENCE
@@ -111,7 +113,8 @@ def test_the_sum_of_passes_is_one_gradient():
 
 
 def test_stages_visit_what_they_should():
-    config = MixerConfig(epochs=10, stages=(2, 3, 5), optimizer="adam", learning_rate=1e-3, frozen_epochs=4)
+    config = MixerConfig(epochs=10, stages=(2, 3, 5), optimizer="adam", learning_rate=1e-3, frozen_epochs=4,
+                         ramp=1.0)  # fmt: skip
     schedule = Schedule(config, 3, 8)
     np.testing.assert_array_equal(schedule.rows(1, 0, 10), np.full((1, 8), 2))
     np.testing.assert_array_equal(schedule.rows(2, 0, 10), np.repeat(np.arange(3)[:, None], 8, axis=1))
@@ -119,6 +122,8 @@ def test_stages_visit_what_they_should():
     assert config.first_frozen_epoch == 9
     probabilities = [schedule.probability(epoch) for epoch in (5, 7, 9, 10)]
     assert probabilities == [0, 0.25, 0.5, 0.5]
+    steeper = Schedule(config.model_copy(update={"ramp": 0.5}), 3, 8)
+    assert [steeper.probability(epoch) for epoch in (5, 6, 7, 10)] == [0, 0.25, 0.5, 0.5]
     replaced = np.mean([schedule.rows(9, step, 100) != schedule.rows(2, 0, 1) for step in range(100)])
     assert replaced == pytest.approx(0.5 * 2 / 3, abs=0.03)
     np.testing.assert_array_equal(schedule.rows(8, 3, 10), schedule.rows(8, 3, 10))
@@ -136,7 +141,8 @@ def test_each_stage_has_its_own_rates():
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"stages": (1, 1, 2)}, "whose sum is 3"), ({"optimizer": "sgd"}, "adam only"),
-     ({"arithmetic": "mixed_bfloat16"}, "float32")],
+     ({"arithmetic": "mixed_bfloat16"}, "float32"), ({"mixing": 0}, "greater than 0"),
+     ({"stage_rates": (1, 0, 1)}, "above 0")],
 )  # fmt: skip
 def test_wrong_recipes_are_refused(change, message: str):
     with pytest.raises(ValueError, match=message):
@@ -196,6 +202,7 @@ def test_all_widths_learn(trained, start):
     scores = [trained.scores[f"accuracy at {bits} bits"] for bits in WIDTHS]
     assert scores[0] > 0.6 and scores[2] > 0.85 and trained.accuracy == scores[2]
     assert [record["stage"] for record in trained.history] == [1, 2, 2, 2, 3, 3, 3]
+    assert [np.isnan(record["test_accuracy_mixed"]) for record in trained.history] == 4 * [True] + 3 * [False]
     assert np.isnan(trained.history[0]["test_accuracy_w2"]) and trained.history[-1]["test_accuracy_w2"] == scores[0]
 
 
@@ -235,6 +242,40 @@ def test_a_stopped_run_goes_on_to_the_same_result(data, start, tmp_path):
         np.testing.assert_allclose(left, right, atol=1e-5, err_msg="equal but for the order of threads")
 
 
+def test_another_last_stage_goes_on_from_the_one_before(data, start, tmp_path):
+    few = replace(data, x_train=data.x_train[:128], y_train=data.y_train[:128])
+    train_mixer(TINY, WIDTHS, few, start.model, SHORT, state_dir=tmp_path).state_path.unlink()
+    record = Recorder()
+    train_mixer(TINY, WIDTHS, few, start.model, SHORT.model_copy(update={"mixing": 0.3}), record, tmp_path)
+    assert record.epochs == [3]
+
+
+def test_recipes_that_begin_alike():
+    def same(change: dict) -> list[bool]:
+        return [SHORT.until(stage) == MixerConfig(**SHORT.model_dump() | change).until(stage) for stage in (1, 2)]
+
+    assert same({"mixing": 0.3, "ramp": 0.2, "frozen_epochs": 2, "stages": (1, 1, 3), "epochs": 5}) == [True, True]
+    assert same({"stages": (1, 2, 1), "epochs": 4}) == same({"stage_rates": (1.0, 0.5, 0.5)}) == [True, False]
+    assert same({"learning_rate": 2e-3}) == same({"nesting": "centre"}) == [False, False]
+
+
+# -- where it starts ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nesting", ["floor", "centre"])
+def test_filters_fill_all_widths(nesting: str):
+    """Of Gaussian filters, 2 bits are nearer than with the top width's filling; 4 bits are a little farther."""
+    rows = np.random.default_rng(0).normal(0, 0.1, (288, 16))
+    errors = {}
+    for name, factors in (("all", nested_factors(rows, WIDTHS, nesting)), ("top", fill_factors(rows, 4))):
+        stored = top_codes(rows * factors, 4, -3, nesting)
+        for bits in (2, 4):
+            values = nested_codes(stored, 4, bits, nesting) + (0.5 if nesting == "centre" else 0.0)
+            scale = (values * rows).sum(axis=0) / (values**2).sum(axis=0)
+            errors[name, bits] = float(((scale * values - rows) ** 2).sum() / (rows**2).sum())
+    assert errors["all", 2] < 0.9 * errors["top", 2] and errors["all", 4] < 2 * errors["top", 4] < 0.05
+
+
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
@@ -252,7 +293,7 @@ def test_the_command_trains_a_network(tmp_path, start):
     _, meta = load_checkpoint(tmp_path / "tiny-digits-mixer-w24.h5")
     assert meta.config.stages == (1, 1, 1) and meta.config.epochs == 3
     assert "--runtime-bits 2,4" in meta.command and "--set 'stages=[1,1,1]'" in meta.command
-    assert not list(tmp_path.glob("*.state"))
+    assert [path.name[:8] for path in sorted(tmp_path.glob("*.state"))] == ["stage-1-", "stage-2-"]
     other = call("--bits", "3", "--start", str(tmp_path / "tiny-digits-mixer-w24.h5"), "--out", str(tmp_path))
     assert isinstance(other.exception, FlowError) and "a float one is needed" in str(other.exception)
 
@@ -266,6 +307,8 @@ def test_the_command_trains_a_network(tmp_path, start):
         (("--runtime-bits", "2,3", "--quantizer", "n2uq"), "takes the place of --quantizer"),
         (("--runtime-bits", "2,3", "--epochs", "2"), "--epochs 2: run-time widths are trained in 3 stages"),
         (("--runtime-bits", "2,3", "--epochs", "5", "--set", "stages=[1,1,1]"), "whose sum is 5"),
+        (("--runtime-bits", "2,3", "--set", "stages=[1,x,1]"), "--set stages=x: Input should be a valid integer"),
+        (("--runtime-bits", "2,3", "--set", "stages=[1,2"), "--set stages=[1,2: '[1,2' is no value"),
     ],
 )
 def test_mistakes_on_the_command_line(tmp_path, arguments, message: str):

@@ -48,7 +48,7 @@ EXTREMES: dict[str, list[dict[str, int]]] = {
         {"CHANNELS": 512, "PE": 2, "TAPS": 49, "SIMD": 49, "IN_WIDTH": 8, "WEIGHT_WIDTH": 8, "ACC_WIDTH": 24},
     ],
     "serial_row": [{}, {"SIMD": 1, "IN_WIDTH": 1, "ACC_WIDTH": 4}, {"SIMD": 150, "WEIGHT_ODD": 1, "ACC_WIDTH": 24}],
-    "serial_steps": [{}, {"SF": 1, "VECTORS": 1, "WEIGHT_WIDTH": 2}, {"SF": 3, "NF": 5, "WEIGHT_WIDTH": 8, "VECTORS": 2}],
+    "serial_steps": [{}, {"SF": 1, "VECTORS": 1, "WEIGHT_WIDTH": 2}, {"SF": 3, "NF": 5, "WEIGHT_WIDTH": 8}],
     "serial_total": [{}, {"SIMD": 1, "IN_WIDTH": 1, "OUT_WIDTH": 2}, {"SIMD": 150, "IN_WIDTH": 8, "IN_SIGNED": 1}],
     "pair_sums": [{}, {"SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 1, "WEIGHT_ODD": 1}, {"SIMD": 127, "IN_SIGNED": 1}],
     "plane_sum": [{}, {"SIMD": 1, "IN_WIDTH": 1}, {"SIMD": 150, "IN_SIGNED": 1}],

@@ -149,7 +149,7 @@ def test_default_recipes_shift_digits_with_their_size():
 def test_filled_filters_compute_the_same_function(data, start, bits):
     filled = TINY.build_float()
     calibrate.copy_weights(start.model, filled)
-    calibrate.fill_filters(filled, TINY, BitsSpec.uniform(TINY, bits))
+    calibrate.fill_filters(filled, TINY, lambda _, rows: calibrate.fill_factors(rows, bits))
     np.testing.assert_allclose(predict(filled, data.x_test), predict(start.model, data.x_test), atol=2e-4)
     before = np.abs(start.model.get_layer("s1_conv1").get_weights()[0]).max(axis=(0, 1, 2))
     after = np.abs(filled.get_layer("s1_conv1").get_weights()[0]).max(axis=(0, 1, 2))

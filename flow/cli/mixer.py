@@ -61,11 +61,20 @@ def mixer(
     with console_progress(console) as progress:
         progress.on_message(loaded.source)
         try:
-            curve = evaluate_mixer(checkpoint, loaded, samples, seed, check, places, out, progress)
+            curve = evaluate_mixer(
+                checkpoint, spec.name, widths, loaded, samples, seed, check, places, out, progress
+            )
         except KeyboardInterrupt:
             progress.on_message("stopped; the same command goes on after the last configuration")
             raise typer.Exit(130) from None
         summary = curve.summary()
+        for sample in (one for one in curve.samples if one.network_wide):
+            missed = summary["alone"].get(str(sample.bits[0]))
+            below = "no network that was trained for this width alone was found (--points)"
+            if missed is not None:
+                below = f"{metric_text(curve.metric, missed)} below the network that was trained for it alone"
+            score = metric_text(curve.metric, sample.score)
+            progress.on_message(f"all layers at {sample.bits[0]} bits: {score}, {below}")
         if summary["mean_gap"] is not None:
             progress.on_message(
                 f"{summary['random']} layer-wise configurations: on average "

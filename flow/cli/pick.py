@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+#: byte address of the first runtime layer's width, see verilog/axi_lite_registers.sv
+REGISTERS = 0x40
+
 if TYPE_CHECKING:
     from flow.mixer.curve import Curve
 
@@ -23,8 +26,8 @@ def pick(
 ) -> None:
     """Choose the best configuration of a network whose layers change width while it runs.
 
-    Searches the configurations that `flow mixer` has measured, and prints the width of every layer and the word for
-    the configuration register.
+    Searches the configurations that `flow mixer` has measured, and prints the width of every layer, what the host
+    writes to the registers, and the same as the word of the configuration port.
 
     \b
     flow pick runs/mixer --avg-bits 3
@@ -45,7 +48,9 @@ def pick(
     score = metric_text(measured.metric, found.score)
     typer.echo(f"# {measured.metric} {score}, {found.average_bits:.3f} bits on average{cycles}")
     digits = -(-field_bits(len(measured.widths)) * len(measured.layers) // 4)
-    typer.echo(f"# configuration register: {found.word:#0{2 + digits}x}")
+    writes = ", ".join(f"{REGISTERS + 4 * number:#x} = {bits}" for number, bits in enumerate(found.bits))
+    typer.echo(f"# registers: {writes}")
+    typer.echo(f"# configuration port: {found.word:#0{2 + digits}x}")
 
 
 def _with_cycles_of(run: Path, measured: Curve) -> Curve:

@@ -186,8 +186,11 @@ def _recipe(defaults: TrainConfig, epochs: int | None, seed: int, settings: list
             raise FlowError(f"--set {setting}: should be KEY=VALUE, such as learning_rate=0.002")
         if key not in fields:
             raise unknown("setting", key, fields)
-        fields[key] = yaml.safe_load(value)
-        if key == "stages" and epochs is None and isinstance(fields[key], list):
+        try:
+            fields[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise FlowError(f"--set {setting}: '{value}' is no value; a list is [1,2,3]") from None
+        if key == "stages" and epochs is None and _is_numbers(fields[key]):
             fields["epochs"] = sum(fields[key])
     try:
         return type(defaults).model_validate(fields)
@@ -195,6 +198,10 @@ def _recipe(defaults: TrainConfig, epochs: int | None, seed: int, settings: list
         first = error.errors()[0]
         what = f"{first['loc'][0]}={first['input']}: " if first["loc"] else ""
         raise FlowError(f"--set {what}{first['msg']}") from error
+
+
+def _is_numbers(value) -> bool:
+    return isinstance(value, list) and all(isinstance(part, int) for part in value)
 
 
 def _command(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from math import floor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,20 +115,24 @@ class Curve(_Plain):
         Returns:
             ``bins``: average bits (middle of the bin), mean, best, worst and number of random configurations;
             ``mean_gap``: mean over random configurations of the network-wide score at the same average bits (between
-            two widths: on the line between their scores) minus the own score.
+            two widths: on the line between their scores) minus the own score; ``alone``: by width, the score of the
+            network that was trained for it alone minus the network-wide one, of widths that have both.
         """
         random = [sample for sample in self.samples if not sample.network_wide]
         wide = sorted((sample.average_bits, sample.score) for sample in self.samples if sample.network_wide)
         bins: dict[float, list[float]] = {}
         for sample in random:
-            bins.setdefault(round(sample.average_bits / BIN) * BIN, []).append(sample.score)
+            bins.setdefault(floor(sample.average_bits / BIN + 0.5) * BIN, []).append(sample.score)
         rows = [
             {"average_bits": middle, "mean": float(np.mean(found)), "best": max(found), "worst": min(found),
              "configurations": len(found)}
             for middle, found in sorted(bins.items())
         ]  # fmt: skip
         gaps = [np.interp(s.average_bits, *zip(*wide, strict=True)) - s.score for s in random] if wide else []
-        return {"bins": rows, "mean_gap": float(np.mean(gaps)) if gaps else None, "random": len(random)}
+        alone = {str(p.bits): p.score - dict(wide)[p.bits] for p in self.points if p.bits in dict(wide)}
+        return {
+            "bins": rows, "mean_gap": float(np.mean(gaps)) if gaps else None, "random": len(random), "alone": alone,
+        }  # fmt: skip
 
 
 def read_curve(path: Path) -> Curve:
@@ -174,7 +179,7 @@ def measure(
         curve: without samples.
         configurations: positions in the widths.
         score: of one.
-        folder: of the file; samples of the same network and seed in it are kept.
+        folder: of the file; samples of the same network and seed in it are kept, also those that are not asked for.
         progress: hears of each new sample, its number and how many there are.
     """
     known = {}
@@ -194,6 +199,7 @@ def measure(
             progress(known[bits], number, len(configurations))
             curve.model_copy(update={"samples": (*samples, known[bits])}).write(folder)
         samples.append(known[bits])
+    samples += [sample for bits, sample in known.items() if sample not in samples]
     curve = curve.model_copy(update={"samples": tuple(samples)})
     curve.write(folder)
     return curve

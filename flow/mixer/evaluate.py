@@ -23,18 +23,19 @@ from keras_models import find_model
 from keras_models.runtime import plan_runtime
 from keras_models.spec import ModelSpec
 
-#: configurations in which the deployed integers are compared with the trained network
+#: random configurations in which the deployed integers are compared with the trained network, beside all network-wide
 CHECKED = 20
 
 
 def evaluate_mixer(
-    checkpoint: Path, data: Dataset, samples: int, seed: int, check_images: int, places: Sequence[Path], folder: Path,
-    progress: Progress,
+    checkpoint: Path, model_name: str, widths: Sequence[int], data: Dataset, samples: int, seed: int, check_images: int,
+    places: Sequence[Path], folder: Path, progress: Progress,
 ) -> Curve:  # fmt: skip
     """Writes the curve of a checkpoint and its plot; goes on where it was stopped.
 
     Args:
         checkpoint: of a network with run-time widths.
+        model_name, widths: that it should have.
         data: whose test samples count.
         samples: random configurations beside the network-wide ones.
         seed: of the sampling.
@@ -44,18 +45,23 @@ def evaluate_mixer(
         progress: is told of each configuration.
 
     Raises:
-        FlowError: the checkpoint has no run-time widths or is of another dataset, or the folder holds another curve.
+        FlowError: the checkpoint has no run-time widths or is of another model, width or dataset, or the folder holds
+            another curve.
     """
     model, meta = load_checkpoint(checkpoint)
     model = runtime_model(model)
     if meta.dataset != data.name:
         raise FlowError(f"{checkpoint}: was trained on {meta.dataset}, not on {data.name}")
+    if meta.model != model_name or (meta.runtime or ()) != tuple(widths):
+        has = ", ".join(map(str, meta.runtime or ()))
+        raise FlowError(f"{checkpoint}: is {meta.model} with widths {has}; say so with --model and --runtime-bits")
     spec = find_model(meta.model)
     plan, metric = plan_runtime(spec, meta.runtime), METRICS[spec.task]
     curve = Curve(
         model=spec.name, dataset=data.name, sha256=meta.sha256, widths=plan.widths, layers=plan.layers, metric=metric,
         seed=seed, test_images=len(data.x_test), points=tuple(_points(spec, data.name, plan.widths, metric, places)),
     )  # fmt: skip
+    integers = export_integers(plan, model) if check_images else None  # which may fail: before hours of measuring
     forward, reals = Forward(model), as_numbers(data.x_test).numpy()
 
     def scored(positions: Sequence[int]) -> float:
@@ -70,8 +76,8 @@ def evaluate_mixer(
     curve = measure(curve, plan, configurations, scored, folder, tell)
     write_whole(folder / PLOT, curve_plot(curve))
     if check_images:
-        chosen = configurations[:CHECKED]
-        found = compare_trained(model, export_integers(plan, model), data.x_test[:check_images], chosen)
+        chosen = configurations[: CHECKED + len(plan.widths)]
+        found = compare_trained(model, integers, data.x_test[:check_images], chosen)
         check = Check(configurations=len(chosen), images=len(data.x_test[:check_images]), **found._asdict())
         curve = curve.model_copy(update={"check": check})
         curve.write(folder)

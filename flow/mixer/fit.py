@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +24,13 @@ from flow.training.optimizers import Optimizers
 from flow.training.progress import Progress
 from flow.training.selected import SelectedAdam
 
+#: random configurations in the log, and on how many test samples each
+_MIXED, _MIXED_SAMPLES = 5, 2000
+
 
 def fit_mixer(
     model: RuntimeModel, data: Dataset, config: MixerConfig, progress: Progress, state_path: Path | None,
-    identity: str, teacher: keras.Model, task: str,
+    identity: str, teacher: keras.Model, task: str, waypoints: Mapping[int, tuple[Path, str]],
 ) -> list[dict[str, float]]:  # fmt: skip
     """Trains a network in place, stage after stage.
 
@@ -40,14 +43,15 @@ def fit_mixer(
         identity: a hash of all that the result depends on; a state with another is not used.
         teacher: whose soft labels are learned.
         task: what the model is for, see `flow.tasks`.
+        waypoints: see `Epochs`.
 
     Returns:
-        A record per epoch: those of every training, its stage, and the test score of each width network-wide
-        (not a number before the width is trained).
+        A record per epoch: those of every training, its stage, and the test score of each width network-wide and of
+        some random configurations (not a number before they are trained).
     """
     optimizer = Optimizers(model, config, lambda recipe: SelectedAdam(recipe.learning_rate, jit_compile=False))
     passes = [1 if config.stage_of(epoch)[0] == 0 else len(model.widths) for epoch in range(config.epochs)]
-    epochs = Epochs(passes, optimizer, model.weights, progress, state_path, identity)
+    epochs = Epochs(passes, optimizer, model.weights, progress, state_path, identity, waypoints)
     lessons = Lessons(data, config, teacher, as_numbers)
     steps = {
         frozen: mixed_step(model, optimizer, config, OBJECTIVES[task], lessons.share, frozen)
@@ -67,8 +71,10 @@ def fit_mixer(
             step, lessons, config.rate, lambda at, epoch=epoch: (tf.constant(schedule.rows(epoch, at, lessons.steps)),)
         )
         scores = _scores(forward, model, data, task, stage)
-        known = [value for value in scores.values() if not math.isnan(value)]
+        known = [value for name, value in scores.items() if not (math.isnan(value) or name.endswith("mixed"))]
         epochs.finish(taught, METRICS[task], sum(known) / len(known), stage=stage + 1, **scores)
+    if config.first_frozen_epoch == config.epochs:  # no epoch with measured statistics
+        measure_sets(model, data.x_train, random_rows(model, data.x_train, config.seed, config.mixing))
     model.set_bits(model.widths[-1])
     return epochs.history
 
@@ -101,14 +107,23 @@ def width_scores(forward: Callable, model: RuntimeModel, data: Dataset, task: st
 
 
 def _scores(forward: Forward, model: RuntimeModel, data: Dataset, task: str, stage: int) -> dict[str, float]:
-    """By column of the log."""
-    metric, top = METRICS[task].replace(" ", "_"), model.widths[-1]
+    """By column of the log; a few random configurations are measured on a part of the test samples."""
+    metric, count, layers = METRICS[task].replace(" ", "_"), len(model.widths), len(model.runtime_layers)
+    found = dict.fromkeys([f"test_{metric}_w{width}" for width in model.widths] + [f"test_{metric}_mixed"], math.nan)
     if stage == 0:
-        row = network_wide(len(model.widths), len(model.runtime_layers))[-1]
+        row = network_wide(count, layers)[-1]
         reals = as_numbers(data.x_test).numpy()
         only = score(task, forward(data.x_test, row), reals, data.y_test)[METRICS[task]]
-        return {f"test_{metric}_w{width}": only if width == top else math.nan for width in model.widths}
-    return {f"test_{metric}_w{width}": value for width, value in width_scores(forward, model, data, task).items()}
+        return found | {f"test_{metric}_w{model.widths[-1]}": only}
+    wide = width_scores(forward, model, data, task)
+    found |= {f"test_{metric}_w{width}": value for width, value in wide.items()}
+    if stage == 2:
+        samples, labels = data.x_test[:_MIXED_SAMPLES], data.y_test[:_MIXED_SAMPLES]
+        reals = as_numbers(samples).numpy()
+        rows = np.random.default_rng(0).integers(0, count, (_MIXED, layers))
+        scores = [score(task, forward(samples, row), reals, labels)[METRICS[task]] for row in rows]
+        found[f"test_{metric}_mixed"] = float(np.mean(scores))
+    return found
 
 
 def _enter(stage: int, model: RuntimeModel, data: Dataset) -> None:

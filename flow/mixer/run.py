@@ -35,7 +35,8 @@ def train_mixer(
         start: the trained float network; it is not changed.
         config: the recipe; `default_mixer_config` if not given.
         progress: is told of every stage and epoch.
-        state_dir: where an interrupted run is kept and found again; None keeps none.
+        state_dir: where an interrupted run is kept and found again; None keeps none. The states after stages I and
+            II stay there, so that another recipe for what follows need not begin anew.
         teacher: of the soft labels; `start` if not given.
 
     Returns:
@@ -48,12 +49,16 @@ def train_mixer(
     model, ranges = start_model(plan, start, data.x_train, config.nesting)
     hashes = weights_sha256(start), weights_sha256(teacher)
     named = ",".join(map(str, plan.widths))
-    identity = run_identity(spec.name, data, config, "mixer", named, ranges.model_dump_json(), *hashes)
+    identity = run_identity(spec.name, data, config.fingerprint(), "mixer", named, ranges.model_dump_json(), *hashes)
     progress.on_message(
         f"{spec.name} at run-time widths {named} on {data.name}: {config.epochs} epochs from the float network"
     )
     state_path = state_file(state_dir, identity)
-    history = fit_mixer(model, data, config, progress, state_path, identity, teacher, spec.task)
+    waypoints = {}
+    for stage in (1, 2) if state_dir is not None else ():
+        name = run_identity(spec.name, data, config.until(stage), "mixer", named, ranges.model_dump_json(), *hashes)
+        waypoints[sum(config.stages[:stage])] = state_file(state_dir, name, f"stage-{stage}"), name
+    history = fit_mixer(model, data, config, progress, state_path, identity, teacher, spec.task, waypoints)
     scores = width_scores(Forward(model), model, data, spec.task)
     model.set_bits(plan.top)
     metric = METRICS[spec.task]

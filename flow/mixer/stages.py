@@ -32,9 +32,9 @@ class Schedule:
         self._config, self._count, self._layers = config, count, layers
 
     def probability(self, epoch: float) -> float:
-        """That a layer's width is replaced in stage III: it rises to `mixing` until the statistics are frozen."""
+        """That a layer's width is replaced in stage III: it rises to `mixing` within `ramp`, and stays."""
         first = sum(self._config.stages[:2])
-        rising = max(self._config.first_frozen_epoch - first, 1)
+        rising = max(self._config.ramp * (self._config.first_frozen_epoch - first), 1)
         return self._config.mixing * min(max((epoch - first) / rising, 0.0), 1.0)
 
     def rows(self, epoch: int, step: int, steps: int) -> np.ndarray:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from flow.keras_env import keras, tf
 from flow.mixer.stages import mixed_rows
+from flow.quantizers.nested import CENTRE, nested_codes, top_codes
 from flow.quantizers.runtime import RuntimeModel, TransitionalBatchNormalization, WidthActivation
 from flow.quantizers.start import IMAGES, best_step
-from flow.training.calibrate import STATISTICS_IMAGES, prepare
+from flow.training.calibrate import STATISTICS_IMAGES, best_factors, fill_factors, prepare
 from flow.training.loop import as_numbers
 from keras_models.build_runtime import build_runtime, top_bits
-from keras_models.ranges import Ranges
+from keras_models.ranges import Ranges, fraction_exponent
 from keras_models.runtime import RuntimePlan
+from keras_models.spec import WeightLayer
 
 _BATCH = 250
 
@@ -50,12 +52,19 @@ def normalized_float(plan: RuntimePlan, start: keras.Model, images: np.ndarray) 
 def start_model(
     plan: RuntimePlan, start: keras.Model, images: np.ndarray, nesting: str
 ) -> tuple[RuntimeModel, Ranges]:
-    """The network at the start of stage I, from a float network whose filters are rescaled to fill the top width.
+    """The network at the start of stage I, from a float network whose filters are rescaled to fill all widths.
 
     Returns:
         The network, every normalization set alike, and the power-of-two steps.
     """
-    prepared, ranges = prepare(plan.spec, top_bits(plan), normalized_float(plan, start, images), images)
+    bits = top_bits(plan)
+
+    def factors_of(layer: WeightLayer, rows: np.ndarray) -> np.ndarray:
+        runtime = layer.name in plan.layers
+        return nested_factors(rows, plan.widths, nesting) if runtime else fill_factors(rows, bits.weights[layer.name])
+
+    network = normalized_float(plan, start, images)
+    prepared, ranges = prepare(plan.spec, bits, network, images, factors_of=factors_of)
     model = build_runtime(plan, ranges, nesting)
     for layer in plan.spec.weight_layers():
         model.get_layer(layer.name).set_weights(prepared.get_layer(layer.name).get_weights())
@@ -65,6 +74,35 @@ def start_model(
             normalization.set_weights([np.tile(value, (normalization.sets, 1)) for value in values])
     start_widths(model, images, [len(plan.widths) - 1])
     return model, ranges
+
+
+def nested_factors(rows: np.ndarray, widths: Sequence[int], nesting: str) -> np.ndarray:
+    """The factor per filter with which all widths together are near the weights; filling the top width alone leaves
+    the outer levels of the lowest one nearly unused.
+
+    The error of a width is what remains after the best scale of each filter, which its batch normalization takes.
+
+    Args:
+        rows: [weights, filters].
+        widths: B, rising.
+        nesting: how lower widths follow from the stored weights, see `flow.quantizers.nested`.
+
+    Returns:
+        float64 [filters].
+    """
+    flat, top = rows.astype(np.float64), widths[-1]
+
+    def error(factor: np.ndarray) -> np.ndarray:
+        stored = top_codes(flat * factor, top, fraction_exponent(top), nesting)
+        middle = 0.5 if nesting == CENTRE else 0.0
+        total = np.zeros(flat.shape[1])
+        for bits in widths:
+            values = nested_codes(stored, top, bits, nesting) + middle
+            scale = (values * flat).sum(axis=0) / np.maximum((values**2).sum(axis=0), 1e-12)
+            total += ((scale * values - flat) ** 2).sum(axis=0)
+        return total
+
+    return best_factors(flat, error)
 
 
 def start_widths(model: RuntimeModel, images: np.ndarray, positions: Iterable[int]) -> None:

@@ -70,9 +70,8 @@ def find_widths(
         model = build_relaxed(spec, fixed, ranges, widths, steps)
     copy_weights(prepared, model)
     beside = Beside(widths.variables, penalty(costs, widths, fixed, search.strength))
-    identity = run_identity(
-        spec.name, data, recipe, "search", str(budget), fixed.model_dump_json(), repr(search), weights_sha256(start)
-    )
+    parts = "search", str(budget), fixed.model_dump_json(), repr(search), weights_sha256(start)
+    identity = run_identity(spec.name, data, recipe.fingerprint(), *parts)
 
     def cost() -> float:
         return float(cost_of(costs, widths, fixed))

@@ -11,6 +11,8 @@ All steps are powers of two, chosen once and constant from then on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from flow.bits import BitsSpec
@@ -24,8 +26,10 @@ from keras_models.ranges import (
     bias_exponent_for,
     fraction_exponent,
 )
-from keras_models.spec import ModelSpec
+from keras_models.spec import ModelSpec, WeightLayer
 
+#: of a layer and its filters, [weights, filters]: the factor per filter
+Factors = Callable[[WeightLayer, np.ndarray], np.ndarray]
 CALIBRATION_IMAGES = 512
 STATISTICS_IMAGES = 5000
 _STATISTICS_BATCH = 250
@@ -82,16 +86,25 @@ def fill_factors(kernel: np.ndarray, bits: int) -> np.ndarray:
     if bits == 1:
         return 1 / np.maximum(np.abs(flat).mean(axis=0), 1e-12)
     exponent = fraction_exponent(bits)
+
+    def error(factor: np.ndarray) -> np.ndarray:
+        return ((quantize(flat * factor, bits, exponent, signed=True) / factor - flat) ** 2).sum(axis=0)
+
+    return best_factors(flat, error)
+
+
+def best_factors(flat: np.ndarray, error: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The factor per filter with the least error, among those that bring its largest weight near 1.
+
+    Args:
+        flat: [weights, filters].
+        error: of factors, [filters].
+    """
     full = 1.0 / np.maximum(np.abs(flat).max(axis=0), 1e-12)
-    errors = []
-    for ratio in _CLIP_RATIOS:
-        factor = full / ratio
-        rounded = quantize(flat * factor, bits, exponent, signed=True) / factor
-        errors.append(((rounded - flat) ** 2).sum(axis=0))
-    return full / _CLIP_RATIOS[np.argmin(errors, axis=0)]
+    return full / _CLIP_RATIOS[np.argmin([error(full / ratio) for ratio in _CLIP_RATIOS], axis=0)]
 
 
-def fill_filters(model: keras.Model, spec: ModelSpec, bits: BitsSpec) -> None:
+def fill_filters(model: keras.Model, spec: ModelSpec, factors_of: Factors) -> None:
     """Rescales in place every filter that a batch normalization follows.
 
     With filter times f, the batch normalization's mean times f and f^2 (variance + epsilon)
@@ -104,7 +117,7 @@ def fill_filters(model: keras.Model, spec: ModelSpec, bits: BitsSpec) -> None:
         convolution = model.get_layer(layer.name)
         (kernel,) = convolution.get_weights()
         rows = kernel.reshape(-1, layer.out_channels)  # a depthwise kernel has its filters in the last two axes
-        factors = fill_factors(rows, bits.weights[layer.name])
+        factors = factors_of(layer, rows)
         normalization = model.get_layer(layer.batchnorm)
         gamma, beta, mean, variance = normalization.get_weights()
         wanted = factors**2 * (variance.astype(np.float64) + normalization.epsilon)
@@ -133,7 +146,12 @@ def measure_statistics(model: keras.Model, images: np.ndarray) -> None:
 
 
 def prepare(
-    spec: ModelSpec, bits: BitsSpec, start: keras.Model, images: np.ndarray, quantizer: str = UNIFORM
+    spec: ModelSpec,
+    bits: BitsSpec,
+    start: keras.Model,
+    images: np.ndarray,
+    quantizer: str = UNIFORM,
+    factors_of: Factors | None = None,
 ) -> tuple[keras.Model, Ranges]:
     """Makes the start of quantization-aware training.
 
@@ -144,6 +162,7 @@ def prepare(
         images: training samples; the first few thousand are used.
         quantizer: a name of `flow.quantizers.SYSTEMS`; only rounds the weights, as `start_activations` sets what
             it learns about activations.
+        factors_of: gives the factor per filter; `fill_factors` if not given.
 
     Returns:
         A float network with rescaled filters and measured statistics, whose weights the
@@ -151,7 +170,7 @@ def prepare(
     """
     filled = spec.build_float()
     copy_weights(start, filled)
-    fill_filters(filled, spec, bits)
+    fill_filters(filled, spec, factors_of or (lambda layer, rows: fill_factors(rows, bits.weights[layer.name])))
     layers = spec.weight_layers()
     weights = {}
     for layer in layers:

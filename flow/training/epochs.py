@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from flow.keras_env import tf
 from flow.training.lessons import Lessons
@@ -25,6 +26,8 @@ class Epochs:
         progress: is told of every epoch.
         state_path: where the state is kept after each epoch; None keeps none.
         identity: a hash of all that the result depends on; a state with another is not used.
+        waypoints: numbers of epochs after which the state is kept for other runs that begin alike: its file and its
+            identity there. A run without a state of its own goes on from the last of them that it finds.
 
     Attributes:
         history: a record per finished epoch.
@@ -38,18 +41,20 @@ class Epochs:
         progress: Progress,
         state_path: Path | None,
         identity: str,
+        waypoints: Mapping[int, tuple[Path, str]] = MappingProxyType({}),
     ) -> None:
         self._costs, self._optimizer, self._progress = costs, optimizer, progress
         self._variables = [*variables, *optimizer.variables]
-        self._state_path, self._identity = state_path, identity
+        self._state_path, self._identity, self._waypoints = state_path, identity, waypoints
         self.history: list[dict[str, float]] = []
-        if state_path is not None:
-            self._resume(state_path)
+        for path, name in [(state_path, identity), *(waypoints[epoch] for epoch in sorted(waypoints, reverse=True))]:
+            if not self.history and path is not None:
+                self._resume(path, name)
         self._first, self._begin = len(self.history), time.monotonic()
         self._epoch, self._started = self._first, self._begin
 
-    def _resume(self, path: Path) -> None:
-        state, reason = load_state(path, self._identity)
+    def _resume(self, path: Path, identity: str) -> None:
+        state, reason = load_state(path, identity)
         if reason:
             self._progress.on_message(reason)
         if state is not None:
@@ -119,4 +124,7 @@ class Epochs:
         if self._state_path is not None:
             arrays = [variable.numpy() for variable in self._variables]
             save_state(self._state_path, TrainState(self._identity, done, arrays, self.history))
+            if done in self._waypoints:
+                path, name = self._waypoints[done]
+                save_state(path, TrainState(name, done, arrays, self.history))
         self._progress.on_epoch(record)

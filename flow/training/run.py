@@ -134,7 +134,7 @@ def train_float(
     with precision(config.arithmetic):
         model = spec.build_float()
     hashes = () if teacher is None else (weights_sha256(teacher),)
-    identity = run_identity(spec.name, data, config, *hashes)
+    identity = run_identity(spec.name, data, config.fingerprint(), *hashes)
     progress.on_message(f"float {spec.name} on {data.name}: {config.epochs} epochs")
     state_path = state_file(state_dir, identity)
     freeze = _statistics_of(model, data)
@@ -191,7 +191,7 @@ def train_quantized(
         copy_weights(prepared, model)
     hashes = weights_sha256(start), weights_sha256(teacher)
     parts = bits.model_dump_json(), ranges.model_dump_json(), *hashes, *([] if quantizer == UNIFORM else [quantizer])
-    identity = run_identity(spec.name, data, config, *parts)
+    identity = run_identity(spec.name, data, config.fingerprint(), *parts)
     progress.on_message(
         f"{spec.name} at {label(spec, bits, quantizer)} on {data.name}: {config.epochs} epochs from the float network"
     )
@@ -229,14 +229,20 @@ def _statistics_of(model: keras.Model, data: Dataset) -> Callable[[], None]:
     return lambda: measure_statistics(model, data.x_train[:STATISTICS_IMAGES])
 
 
-def run_identity(model: str, data: Dataset, config: TrainConfig, *parts: str) -> str:
-    """A hash of all that the result of a run depends on."""
-    text = json.dumps([model, data.name, len(data.x_train), config.fingerprint(), *parts])
+def run_identity(model: str, data: Dataset, recipe: str, *parts: str) -> str:
+    """A hash of all that the result of a run depends on.
+
+    Args:
+        recipe: its fingerprint.
+        *parts: what else there is.
+    """
+    text = json.dumps([model, data.name, len(data.x_train), recipe, *parts])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def state_file(state_dir: Path | None, identity: str) -> Path | None:
-    return None if state_dir is None else state_dir / f"training-{identity[:12]}.state"
+def state_file(state_dir: Path | None, identity: str, kind: str = "training") -> Path | None:
+    """Where the state of a run is kept."""
+    return None if state_dir is None else state_dir / f"{kind}-{identity[:12]}.state"
 
 
 def float_start(
