@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mixers import TINY, WIDTHS, random_network
+from reports import build_of, finished_run
 from test_build import _patched, _use, quiet
 
 from flow import golden, ir, paths
@@ -106,6 +107,22 @@ def test_a_reader_finds_the_widths(plain):
     assert "## Widths that each frame chooses" in text and "| all 2 |" in text
     without = {key: value for key, value in plain.items() if key != "runtime"}
     assert "Widths that each frame" not in markdown.markdown(check(without), {})
+
+
+def test_firmwares_of_one_width_stand_beside_it(complete, config, tmp_path):
+    run = Path(shutil.copytree(complete, tmp_path / "run"))
+    static = finished_run(tmp_path / "tiny-4", build_of(4, accuracy=0.95, interval=700, lut=3_000))
+    built = build(config.model_copy(update={"beside": (static,)}), run, quiet())
+    assert [name for name, stage in built.stages.items() if not stage.skipped] == ["report"]
+    folder = stage_folder(run, "report")
+    (found,) = check(json.loads((folder / "report.json").read_text())).runtime.beside
+    assert (found.name, found.interval_cycles, found.deployed) == ("tiny-4", 700, 0.95) and found.lut >= 3_000
+    text = (folder / "report.md").read_text()
+    assert "| this one |" in text and "| tiny-4 |" in text
+    with pytest.raises(FlowError, match="nothing holds no finished build"):
+        build(config.model_copy(update={"beside": (tmp_path / "nothing",)}), run, quiet())
+    with pytest.raises(FlowError, match="beside: is for a build with --runtime-bits"):
+        build(BuildConfig(model="tiny", dataset="digits", beside=(static,)), run, quiet())
 
 
 def test_nothing_runs_when_nothing_changed(complete, config):

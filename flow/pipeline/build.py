@@ -83,9 +83,15 @@ def build(
 def check(config: BuildConfig) -> None:
     """Finds a user's mistakes that need no work to be found: names, bits, layers, samples, folding, files."""
     from flow.boards import find_board
+    from flow.pipeline.stages.report import firmware
     from flow.pipeline.subject import subject_of
+    from flow.tasks import ACCURACY
 
     subject_of(config).check()
+    for place in config.beside:
+        if config.runtime_bits is None:
+            raise FlowError("beside: is for a build with --runtime-bits; `flow compare` compares any builds")
+        firmware(place, ACCURACY)
     find_board(config.board)
     if config.folding is not None and not config.folding.is_file():
         raise FlowError(f"--folding {config.folding}: there is no such file")

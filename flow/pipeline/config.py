@@ -27,6 +27,8 @@ class BuildConfig(BaseModel):
         runtime_bits: widths such as 2,3,4 between which each frame chooses, for every layer that the network leaves
             open; in place of bits and quantizer.
         runtime_configurations: random choices that every engine is compared in, beside the same width for all layers.
+        beside: folders of finished builds, of one width each, whose firmware the report of one with runtime_bits sets
+            beside its own.
         samples: an .npz with what a file's network is tried on; random inputs if not given.
         dataset: a name that `flow models` lists, or auto.
         data: folder in which the dataset is looked for first.
@@ -56,6 +58,7 @@ class BuildConfig(BaseModel):
     quantizer: str | None = None
     runtime_bits: str | None = None
     runtime_configurations: int = Field(default=20, ge=1)
+    beside: tuple[Path, ...] = ()
     samples: Path | None = None
     dataset: str = "auto"
     data: Path | None = None

@@ -70,7 +70,30 @@ def _runtime_section(report: Report) -> list[str]:
         f"{', '.join(map(str, runtime.widths))}. All engines were compared in {runtime.compared} configurations, which "
         f"the images took in turn, another one with every frame."
     )
-    return ["## Widths that each frame chooses", text, table(heads, rows, right=range(1, len(heads)))]
+    return ["## Widths that each frame chooses", text, table(heads, rows, right=range(1, len(heads))), *_beside(report)]
+
+
+def _beside(report: Report) -> list[str]:
+    """This firmware among those of one width each."""
+    runtime, total = report.runtime, report.resources.total
+    if not runtime.beside:
+        return []
+    wide = [runtime.at(width) for width in runtime.widths]
+    own = (
+        "this one",
+        *(amount(value) for value in ((total.luts_used, total.ff, total.dsp, total.bram36) if total else 4 * (None,))),
+        ", ".join(amount(one.interval_cycles) for one in wide),
+        ", ".join(figure(runtime.metric, one.deployed) for one in wide),
+    )
+    rows = [
+        (one.name, amount(one.lut), amount(one.ff), amount(one.dsp), amount(one.bram36), amount(one.interval_cycles),
+         figure(runtime.metric, one.deployed))
+        for one in runtime.beside
+    ]  # fmt: skip
+    heads = ("firmware", "LUT", "FF", "DSP", "BRAM36", "cycles between frames", f"{runtime.metric}, deployed")
+    widths = ", ".join(map(str, runtime.widths))
+    text = f"Beside firmwares of one width each; of this one, all layers at {widths} bits:"
+    return [text, table(heads, [own, *rows], right=range(1, len(heads)))]
 
 
 def _resources_text(report: Report) -> str:

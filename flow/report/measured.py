@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flow.report import load
+from flow.report import Report, load
 
 Row = TypeVar("Row")
 
@@ -30,6 +30,16 @@ class Measured:
     images: int | None
 
 
+def report_of(run: Path) -> Report | None:
+    """The report in the folder of a build, None without one.
+
+    Raises:
+        FlowError: it is broken.
+    """
+    file = next(iter(sorted(run.glob("*_report/report.json"))), None)
+    return None if file is None else load(file)
+
+
 def with_measured(row: Row, run: Path | None) -> Row:
     """A study's row, a dataclass, with those of its fields filled that `Measured` has; as it was without a report.
 
@@ -39,10 +49,9 @@ def with_measured(row: Row, run: Path | None) -> Row:
     Raises:
         FlowError: the report is broken.
     """
-    file = None if run is None else next(iter(sorted(run.glob("*_report/report.json"))), None)
-    if file is None:
+    report = None if run is None else report_of(run)
+    if report is None:
         return row
-    report = load(file)
     exact, total = report.exact, report.resources.total
     compared = (exact.golden_vs_keras, exact.golden_vs_csim, exact.golden_vs_rtl)
     found: dict[str, Any] = asdict(

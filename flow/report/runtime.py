@@ -38,6 +38,25 @@ class Configuration(_Part):
         return len(set(self.bits)) == 1
 
 
+class Firmware(_Part):
+    """What a build of one width takes, for comparison; None where it was not measured.
+
+    Attributes:
+        name: of the build.
+        lut: of logic and memory.
+        interval_cycles: between frames, in RTL simulation.
+        deployed: how well its network does the task.
+    """
+
+    name: str
+    lut: float | None
+    ff: float | None
+    dsp: float | None
+    bram36: float | None
+    interval_cycles: int | None
+    deployed: float | None
+
+
 class Runtime(_Part):
     """Widths between which each frame chooses.
 
@@ -50,6 +69,7 @@ class Runtime(_Part):
         mixed_deployed, mixed_rtl: with the widths of those configurations in turn: on the whole test set, and on the
             RTL's samples. None where nobody can tell.
         configurations: that were timed, network-wide ones first.
+        beside: builds of one width each that this one is compared with, as far as they were named.
     """
 
     widths: list[int]
@@ -60,6 +80,7 @@ class Runtime(_Part):
     mixed_deployed: float | None
     mixed_rtl: float | None
     configurations: list[Configuration] = Field(min_length=1)
+    beside: list[Firmware] = []
 
     def at(self, width: int) -> Configuration:
         """All layers at one width."""

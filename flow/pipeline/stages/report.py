@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow import __version__, ir
 from flow.boards import Board, find_board
+from flow.errors import FlowError
 from flow.folding import file
 from flow.pipeline.stage import Result, Stage, Work
 from flow.pipeline.stages.common import code
@@ -17,6 +19,7 @@ from flow.pipeline.subject import subject_of
 from flow.pipeline.widths import configurations
 from flow.quantizers import UNIFORM
 from flow.report import check, write
+from flow.report.measured import report_of
 from flow.tasks import ACCURACY, METRICS
 
 if TYPE_CHECKING:
@@ -93,6 +96,31 @@ def _runtime(work: Work, graph: ir.Graph, samples: Samples | None) -> dict[str, 
         "mixed_deployed": scores["deployed"]["mixed"].get(metric),
         "mixed_rtl": work.values("simulate")["scores"].get(metric),
         "configurations": timed,
+        "beside": [firmware(folder, metric) for folder in work.config.beside],
+    }
+
+
+def firmware(folder: Path, metric: str) -> dict[str, Any]:
+    """What a finished build takes.
+
+    Args:
+        metric: of the task, see `flow.tasks.METRICS`.
+
+    Raises:
+        FlowError: it is not finished.
+    """
+    report = report_of(folder)
+    if report is None:
+        raise FlowError(f"beside: {folder} holds no finished build")
+    total = report.resources.total
+    amounts = {key: None if total is None else getattr(total, key) for key in ("ff", "dsp", "bram36")}
+    quality = report.accuracy if metric == ACCURACY else report.quality.get(metric)
+    return {
+        "name": folder.name,
+        "lut": None if total is None else total.luts_used,
+        **amounts,
+        "interval_cycles": report.latency.interval_cycles,
+        "deployed": None if quality is None else quality.deployed,
     }
 
 
@@ -245,6 +273,9 @@ STAGE = Stage(
     "report",
     ("train", "fold", "convert", "csim", "rtl", "simulate", "synthesize"),
     code("report"),
-    lambda config: {"board": find_board(config.board).model_dump()},
+    lambda config: {
+        "board": find_board(config.board).model_dump(),
+        "beside": [firmware(folder, ACCURACY) for folder in config.beside],
+    },
     run,
 )

@@ -65,6 +65,10 @@ def fold_runtime(work: Work) -> Result:
         f"and {differing.labels} of {len(codes):,} labels differ; in {len(mixed)} configurations on {len(tried)} "
         f"samples {elsewhere.activations:,} of {elsewhere.total:,} and {elsewhere.labels}"
     )
+    off = {folded.name: folded.differing for folded in twin.activations if folded.differing}
+    if off:
+        named = ", ".join(f"{name} {count:,}" for name, count in off.items())
+        reporter.line(f"  no multiplier of the allowed width is exact for all sums, which is part of that: {named}")
     forward = Forward(model)
     trained = {
         str(width): scores(samples, forward(samples.x, (position,) * len(plan.layers)))
