@@ -37,6 +37,15 @@ def test_a_thousand_frames_each_with_widths_of_its_own(built):
     np.testing.assert_array_equal(found.outputs, golden.run(GRAPH, x, configuration=chosen))
 
 
+def test_two_thousand_frames_under_random_stalls(built):
+    x, chosen = images(2000), configurations(GRAPH, 2000, 2)
+    found = built.run(x, configuration=chosen, stalls=5)
+    np.testing.assert_array_equal(found.outputs, golden.run(GRAPH, x, configuration=chosen))
+    freely = built.run(x[:50], configuration=chosen[:50])
+    stalled = built.run(x[:50], configuration=chosen[:50], stalls=5)
+    assert stalled.cycles > 1.03 * freely.cycles, "they do stall"
+
+
 def test_fewer_bits_take_fewer_cycles(built):
     measured = {}
     for width, folding in zip(GRAPH.runtime.widths, FOLDING.uniform(GRAPH), strict=True):

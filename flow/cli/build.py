@@ -72,11 +72,11 @@ def build(
 
     --set and --config take the options above (max_cycles for --max-cycles) and a few more: runtime_configurations, how
     many random widths of layers every engine is compared in; beside=[RUN,RUN], finished builds of one width each that
-    the report sets beside it; utilization, the share of the board that may be filled;
-    bench_frames, which cocotb sends with random stalls; route, whether modules are routed for an Fmax; route_rows, how
-    many of a layer's equal rows are (0 for all); route_seconds, the processor time that one may take (0 for no limit);
-    adders, whether layers that nothing folds become graphs of adders where that is smaller (true, where da4ml is
-    installed); csim_images, how many of the images go through C simulation, which is slower than RTL here.
+    the report sets beside it; utilization, the share of the board that may be filled; bench_frames, which cocotb sends
+    with random stalls, and stalled_images, which the C++ harness does; route, whether modules are routed for an Fmax;
+    route_rows, how many of a layer's equal rows are (0 for all); route_seconds, the processor time that one may take (0
+    for no limit); adders, whether layers that nothing folds become graphs of adders where that is smaller (true, where
+    da4ml is installed); csim_images, how many of the images go through C simulation, which is slower than RTL here.
     """
     from flow.pipeline.build import build as run
     from flow.pipeline.build import check

@@ -45,6 +45,7 @@ class BuildConfig(BaseModel):
         utilization: share of the board that the solver may fill.
         adders: whether layers that nothing folds become graphs of adders where that is smaller and da4ml is installed.
         bench_frames: frames that the cocotb bench sends with random stalls.
+        stalled_images: the first so many of the images go through the RTL once more, under random stalls on both sides.
         route: whether modules are placed and routed for a routed Fmax.
         route_rows: rows of a matvec, which are copies of one another, that are routed; 0 for all, which takes longer.
         route_seconds: processor time that a module may take to be placed and routed, 0 for no limit; one that needs
@@ -75,6 +76,7 @@ class BuildConfig(BaseModel):
     utilization: float = Field(default=UTILIZATION, gt=0, le=1)
     adders: bool = True
     bench_frames: int = Field(default=3, ge=1)
+    stalled_images: int = Field(default=100, ge=1)
     route: bool = True
     route_rows: int = Field(default=1, ge=0)
     route_seconds: int = Field(default=240, ge=0)

@@ -62,6 +62,7 @@ class Simulator:
         images: np.ndarray,
         progress: Callable[[int], None] = lambda done: None,
         configuration: Configuration | None = None,
+        stalls: int = 0,
     ) -> Simulated:
         """Streams frames back to back.
 
@@ -69,6 +70,7 @@ class Simulator:
             images: integers (B, *input shape).
             progress: hears how many images are done.
             configuration: for a graph with runtime layers, see `RuntimeWidths.fields`.
+            stalls: 0, or the seed of random stalls of sender and receiver.
 
         Raises:
             CheckFailed: the hardware got stuck, or broke the protocol.
@@ -88,7 +90,7 @@ class Simulator:
                     progress(sum(done))
 
             try:
-                results[index] = self._stream(self._program, parts[index], shares[index], None, count)
+                results[index] = self._stream(self._program, parts[index], shares[index], None, count, stalls)
             except Exception as error:  # carried to the caller's thread
                 results[index] = error
 
@@ -144,6 +146,7 @@ class Simulator:
         configuration: Configuration | None,
         trace: Path | None,
         progress: Callable[[int], None],
+        stalls: int = 0,
     ) -> tuple[np.ndarray, list[tuple[int, int]]]:
         """One process: outputs, and the first and last cycle of each frame."""
         graph, folding = self._graph, self._folding
@@ -156,7 +159,7 @@ class Simulator:
         with tempfile.TemporaryDirectory() as folder:
             given, taken = Path(folder) / "in.bin", Path(folder) / "out.bin"
             given.write_bytes(beats.tobytes())
-            sizes = (len(images), source.elements // in_lanes, beats.shape[1], out_beats, out_bytes, patience)
+            sizes = (len(images), source.elements // in_lanes, beats.shape[1], out_beats, out_bytes, patience, stalls)
             command = [program, given, taken, trace or "-", *sizes]
             if graph.runtime:
                 words, size = Path(folder) / "words.bin", (graph.runtime.word_bits + 7) // 8

@@ -1,4 +1,4 @@
-"""simulate: the RTL in Verilator, at full rate on many images and under random stalls on a few."""
+"""simulate: the RTL in Verilator, at full rate on many images, under random stalls on some, in cocotb on a few."""
 
 from __future__ import annotations
 
@@ -44,6 +44,12 @@ def run(work: Work) -> Result:
         raise CheckFailed(
             f"RTL and golden: {difference}. {explanation(simulator, images, difference.index[0], widths)}"
         )
+    stalled = min(config.stalled_images, len(images))
+    few = None if widths is None else widths[:stalled]
+    again = simulator.run(images[:stalled], configuration=few, stalls=config.seed + 1)
+    under_stalls = compare(graph.output.inputs[0], expected[:stalled], again.outputs)
+    if under_stalls.count:
+        raise CheckFailed(f"RTL under random stalls and golden: {under_stalls}; without stalls all are equal")
     rate = len(images) / found.seconds
     first, interval = found.first_frame_cycles, found.interval_cycles
     runs = []
@@ -61,6 +67,7 @@ def run(work: Work) -> Result:
             f"  SLOWER THAN PLANNED: the folding counts on {planned:,} cycles between frames, and a layer waits for "
             f"another; a smaller --max-cycles makes up for it"
         )
+    reporter.line(f"  under random stalls on both sides: {under_stalls}, on {stalled} images")
     frames = min(config.bench_frames, len(images))
     if graph.runtime is None:
         bench = run_bench(
@@ -83,6 +90,7 @@ def run(work: Work) -> Result:
         "interval_cycles": interval,
         "configurations": runs,
         "images_per_second": rate,
+        "stalled_images": stalled,
         "bench_frames": frames,
         "bench_tests": bench.tests,
     }
@@ -112,6 +120,8 @@ STAGE = Stage(
     ("convert", "rtl"),
     (*code("simulate", "tasks.py", WIDTHS), testbench() / "network.cpp", testbench() / "test_network.py",
      testbench() / "test_ip.py", testbench() / "test_runtime.py"),
-    lambda config: {"images": config.images, "bench_frames": config.bench_frames, "seed": config.seed},
+    lambda config: {
+        name: getattr(config, name) for name in ("images", "bench_frames", "stalled_images", "seed")
+    },
     run,
 )
