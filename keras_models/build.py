@@ -158,11 +158,9 @@ def window(layer: WeightLayer) -> dict:
 
 
 def weight_quantizer(bits: int, exponent: int):
-    """A weight quantizer with step 2**exponent; 1 bit is {-1, +1} and takes exponent 0 only."""
+    """A weight quantizer with step 2**exponent; of 1 bit, weights are -1 and +1 steps."""
     if bits == 1:
-        if exponent != 0:
-            raise ValueError("1-bit weights are -1 and +1: their exponent is 0")
-        return qkeras.binary(alpha=1)
+        return qkeras.binary(alpha=1 if exponent == 0 else 2.0**exponent)
     integer = _integer_bits("weights", exponent + bits - 1)
     return qkeras.quantized_bits(bits, integer, keep_negative=1, alpha=1)
 

@@ -23,7 +23,7 @@ class Ranges(BaseModel):
 
     Attributes:
         activations: exponent by activation quantizer.
-        weights: exponent by weight layer (0 for 1-bit weights, which are -1 and +1).
+        weights: exponent by weight layer (1-bit weights are -1 and +1 steps).
         biases: exponent by weight layer that has a bias.
     """
 

@@ -30,7 +30,7 @@ def search(
     max_cycles: Annotated[int, typer.Option(min=1, help="Cycles between frames, for a budget of LUTs.")] = 8192,
     epochs: Annotated[int, typer.Option(min=1, help="In which widths are learned.")] = 8,
     fine_epochs: Annotated[int, typer.Option(min=0, help="After them, with whole widths frozen; 0 for none.")] = 15,
-    strength: Annotated[float, typer.Option(min=0, help="Weight of the budget in the loss.")] = 20.0,
+    strength: Annotated[float, typer.Option(min=0, help="Weight of the budget in the loss.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Of order and augmentation.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder of results and of an unfinished search. [runs/search-<model>-<budget>]")

@@ -33,7 +33,7 @@ def signed_quantizer(bits: int, exponent: int) -> Quantizer:
     @tf.custom_gradient
     def quantize(x):
         if bits == 1:
-            values = tf.where(x < 0, -tf.ones_like(x), tf.ones_like(x))
+            values = tf.where(x < 0, -step * tf.ones_like(x), step * tf.ones_like(x))
         else:
             codes = tf.clip_by_value(tf.round(x * (1 / step)), -top, top - 1)
             values = codes * step

@@ -14,11 +14,12 @@ class SearchConfig:
 
     Attributes:
         activations: whether the widths of activations are searched too; those of the operands of adds never are.
-        strength: weight of the budget in the loss.
+        strength: weight of the budget in the loss. Widths meet the budget and then move along it; a weight far above
+            the loss's own gradients would hold them where they met it.
     """
 
     activations: bool = False
-    strength: float = 20.0
+    strength: float = 1.0
 
 
 def searched_layers(spec: ModelSpec, config: SearchConfig) -> tuple[list[str], list[str]]:

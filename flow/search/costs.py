@@ -8,6 +8,7 @@ import numpy as np
 
 from flow.bits import MAX_BITS, MIN_BITS, BitsSpec
 from flow.boards import Board
+from flow.cache import digest
 from flow.errors import FlowError
 from flow.folding import cost
 from flow.folding.schedule import fifo_depths
@@ -44,6 +45,10 @@ class Costs:
             self.tables[index, bits.weights[layer] - 1, width_of(bits, source) - 1]
             for index, (layer, source) in enumerate(zip(self.layers, self.sources))
         )
+
+    def fingerprint(self) -> str:
+        """A hash of all that a search sees of them."""
+        return digest([self.tables.tobytes(), repr((self.layers, self.sources, self.fixed, self.budget))])
 
     def check(self, lowest: BitsSpec, budget: Budget) -> None:
         """Raises FlowError where even the lowest widths cost too much, before anything is trained."""

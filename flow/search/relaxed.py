@@ -1,25 +1,30 @@
 """Quantizers whose width is a real number, learned with the weights.
 
-Between two whole widths the value is interpolated, ``q_b = (ceil b - b) q_floor(b) + (b - floor b) q_ceil(b)``, so that
-the gradient of the width is the sum over elements of ``dL/dq (q_ceil - q_floor)``; at a whole width it is the ordinary
-quantizer. The formula is ours: that of differentiable fine-grained quantization (Cheng et al., arXiv 1810.10351) is not
-published in detail.
+A grid of b bits has the levels ``step(b) * k`` with k in [-2^(b-1), 2^(b-1) - 1], or in [0, 2^b - 1] for
+activations; nothing in that asks for a whole b. Between two whole widths the step is interpolated geometrically, and
+the ends of k are real numbers; at a whole width it is the ordinary quantizer. The gradient of the width passes rounding
+straight through: ``dq/db = (k - x/step) dstep/db`` inside, and the derivative of the end outside, whose expectation is
+that of the quantization error (as of the step in S. Esser et al., arXiv 1902.08153).
+
+The formula is ours: that of differentiable fine-grained quantization (Cheng et al., arXiv 1810.10351) is not published
+in detail. Interpolating the values of two whole widths does not do: it averages two errors, so that a mixture, four
+fifths of the wider one, is better than either, and widths stay there. Only from 1 bit, which has no 0, to 2 bits are
+values interpolated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from math import log
 
 import numpy as np
 
-from flow.bits import MAX_BITS, MIN_BITS, BitsSpec
-from flow.keras_env import keras, tf
+from flow.bits import MAX_BITS, MIN_BITS
+from flow.keras_env import tf
 from flow.training.calibrate import quantize
-from flow.training.fast import build_weighted, relu_quantizer, signed_quantizer
-from keras_models.build import build_with
-from keras_models.ranges import BIAS_BITS, Ranges
-from keras_models.spec import ModelSpec, WeightLayer
+
+Relaxed = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 @cache
@@ -36,146 +41,80 @@ def gaussian_steps() -> np.ndarray:
     return np.array(steps, np.float32)
 
 
-def weights_at(kernel: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
-    """Filters on the grid of a whole width, each with a step of its own, as the start of training would fill them.
+def relaxed_weights(exponents: np.ndarray | None = None) -> Relaxed:
+    """A weight quantizer: a function of a kernel, float32 [weights, filters], and a float32 scalar width.
+
+    The gradient of the weights is passed through; that of the width is as in this module's description.
 
     Args:
-        kernel: float32 [weights, filters].
-        bits: int32 scalar, 1 to 8.
+        exponents: of the power-of-two step that all filters have, int (8,) by width minus 1; if not given, each filter
+            has a step of its own, as training fills the filters in front of a batch normalization.
     """
-    size = tf.sqrt(tf.reduce_mean(tf.square(kernel), axis=0) + 1e-12)
-    step = size * tf.gather(gaussian_steps(), bits - 1)
-    top = tf.pow(2.0, tf.cast(bits - 1, tf.float32))
-    many = tf.clip_by_value(tf.round(kernel / step), -top, top - 1) * step
-    return tf.where(bits == 1, tf.where(kernel < 0, -step, step), many)
+
+    @tf.custom_gradient
+    def quantizer(kernel, width):
+        if exponents is None:
+            size = tf.sqrt(tf.reduce_mean(tf.square(kernel), axis=0) + 1e-12)
+            steps = size[None, :] * gaussian_steps()[:, None]
+        else:
+            steps = tf.constant(np.exp2(exponents.astype(np.float32))[:, None])
+        clipped = tf.clip_by_value(width, float(MIN_BITS), float(MAX_BITS))
+        share = clipped - 1  # between 1 and 2 bits
+        sign = tf.where(kernel < 0, -steps[0], steps[0])
+        two, _ = _on_grid(kernel, tf.constant(2.0), steps, signed=True)
+        many, slope = _on_grid(kernel, tf.maximum(clipped, 2.0), steps, signed=True)
+        slope = tf.where(clipped < 2, two - sign, slope)
+        values = tf.where(clipped < 2, (1 - share) * sign + share * two, many)
+        return values, lambda upstream: (upstream, tf.reduce_sum(upstream * slope))
+
+    return quantizer
 
 
-def rectified_at(steps: np.ndarray) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """An unsigned activation at a whole width, with a step chosen for each width.
+def relaxed_activations(steps: np.ndarray) -> Relaxed:
+    """An unsigned activation quantizer: a function of values and a float32 scalar width.
+
+    The gradient of the values is passed where they are inside the range.
 
     Args:
         steps: float32 (8,), by width minus 1.
     """
 
-    def quantize_at(x: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
-        step, top = tf.gather(steps, bits - 1), tf.pow(2.0, tf.cast(bits, tf.float32)) - 1
-        return tf.clip_by_value(tf.round(x / step), 0.0, top) * step
-
-    return quantize_at
-
-
-def relaxed(quantize_at: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], rectifies: bool = False):
-    """The interpolated quantizer of one that takes whole widths.
-
-    Args:
-        quantize_at: values and an int32 width, to quantized values.
-        rectifies: the gradient passes only values between 0 and what the wider of the two quantizers gives at most.
-
-    Returns:
-        A function of values and a float32 scalar width. Gradient of the values: passed through; of the width: as in
-        this module's description.
-    """
-
     @tf.custom_gradient
     def quantizer(x, width):
         clipped = tf.clip_by_value(width, float(MIN_BITS), float(MAX_BITS))
-        floor = tf.minimum(tf.floor(clipped), MAX_BITS - 1.0)  # the top width is the upper end of the last interval
-        share, narrow = clipped - floor, tf.cast(floor, tf.int32)
-        low, high = quantize_at(x, narrow), quantize_at(x, narrow + 1)
+        values, slope = _on_grid(x, clipped, tf.constant(steps), signed=False)
+        top = (tf.pow(2.0, clipped) - 1) * _step(clipped, tf.constant(steps))[0]
 
         def gradient(upstream):
-            passed = upstream
-            if rectifies:
-                passed = upstream * tf.cast(tf.logical_and(x > 0, x <= tf.reduce_max(high)), upstream.dtype)
-            return passed, tf.reduce_sum(upstream * (high - low))
+            inside = tf.logical_and(x > 0, x <= top)
+            return upstream * tf.cast(inside, upstream.dtype), tf.reduce_sum(upstream * slope)
 
-        return (1 - share) * low + share * high, gradient  # either end exactly
+        return values, gradient
 
     return quantizer
 
 
-class Widths:
-    """The learned widths of a network: one trainable variable for each searched layer.
-
-    Attributes:
-        weights, activations: variables by layer; only those that are searched.
-    """
-
-    def __init__(self, weights: dict[str, float], activations: dict[str, float]) -> None:
-        self.weights = {name: _variable(f"{name}_weight_bits", value) for name, value in weights.items()}
-        self.activations = {name: _variable(f"{name}_bits", value) for name, value in activations.items()}
-
-    def values(self) -> dict[str, dict[str, float]]:
-        """The widths as plain numbers, under ``"weights"`` and ``"activations"``."""
-        return {
-            kind: {name: float(variable.numpy()) for name, variable in getattr(self, kind).items()}
-            for kind in ("weights", "activations")
-        }
-
-    @property
-    def variables(self) -> list[tf.Variable]:
-        """All of them, in a fixed order."""
-        return [*self.weights.values(), *self.activations.values()]
-
-
-def _variable(name: str, value: float) -> tf.Variable:
-    return tf.Variable(
-        value, name=name, dtype=tf.float32, constraint=lambda b: tf.clip_by_value(b, float(MIN_BITS), float(MAX_BITS))
-    )
-
-
-def build_relaxed(spec: ModelSpec, bits: BitsSpec, ranges: Ranges, widths: Widths, steps: dict[str, np.ndarray]):
-    """The network with learned widths; the names of its layers are those of the float network.
+def _step(width: tf.Tensor, steps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The step of a width and its derivative.
 
     Args:
-        bits, ranges: of what is not searched, and of biases.
-        widths: of what is searched.
-        steps: of each searched activation, float32 (8,) by width minus 1.
+        steps: [8, ...] by width minus 1.
     """
-    return build_with(spec, _RelaxedLayers(bits, ranges, widths, steps), f"{spec.name}_relaxed")
+    floor = tf.minimum(tf.floor(width), MAX_BITS - 1.0)  # the top width is the upper end of the last interval
+    index, share = tf.cast(floor, tf.int32) - 1, width - floor
+    low, high = tf.gather(steps, index), tf.gather(steps, index + 1)
+    step = tf.where(share < 1, low * tf.pow(high / low, share), high)  # either end exactly
+    return step, step * tf.math.log(high / low)
 
 
-class _RelaxedLayers:
-    """Makes the layers; see `keras_models.build.LayerMaker`."""
-
-    def __init__(self, bits: BitsSpec, ranges: Ranges, widths: Widths, steps: dict[str, np.ndarray]) -> None:
-        self._bits, self._ranges, self._widths, self._steps = bits, ranges, widths, steps
-
-    def weighted(self, layer: WeightLayer) -> keras.layers.Layer:
-        bias = None
-        if layer.batchnorm is None:
-            bias = signed_quantizer(BIAS_BITS, self._ranges.biases[layer.name])
-        width = self._widths.weights.get(layer.name)
-        if width is None:
-            kernel = signed_quantizer(self._bits.weights[layer.name], self._ranges.weights[layer.name])
-            return build_weighted(layer, kernel, bias)
-        quantizer = relaxed(weights_at)
-
-        def filters(kernel: tf.Tensor) -> tf.Tensor:  # those of a depthwise convolution are in the last two axes
-            rows = quantizer(tf.reshape(kernel, (-1, layer.out_channels)), tf.convert_to_tensor(width))
-            return tf.reshape(rows, kernel.shape)
-
-        return build_weighted(layer, filters, bias)
-
-    def activation(self, name: str) -> keras.layers.Layer:
-        width = self._widths.activations.get(name)
-        if width is None:
-            quantizer = relu_quantizer(self._bits.activations[name], self._ranges.activations[name])
-            return keras.layers.Lambda(quantizer, name=name)
-        quantizer = relaxed(rectified_at(self._steps[name]), rectifies=True)
-        return _Activation(lambda x: quantizer(x, tf.convert_to_tensor(width)), name=name)
-
-    def residual(self, name: str) -> keras.layers.Layer:
-        quantizer = signed_quantizer(self._bits.activations[name], self._ranges.activations[name])
-        return keras.layers.Lambda(quantizer, name=name)
-
-
-class _Activation(keras.layers.Layer):
-    """A quantizer whose width belongs to `Widths`: a Lambda would object to a variable that is not its own."""
-
-    def __init__(self, quantizer: Callable[[tf.Tensor], tf.Tensor], **kwargs) -> None:
-        super().__init__(**kwargs)
-        self._quantizer = quantizer
-
-    def call(self, x):
-        return self._quantizer(x)
+def _on_grid(x: tf.Tensor, width: tf.Tensor, steps: tf.Tensor, signed: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    """Values rounded to the grid of a width, and their derivative by it."""
+    step, by_width = _step(width, steps)
+    magnitude = tf.pow(2.0, width - float(signed))
+    low, high, grows = (-magnitude if signed else 0.0), magnitude - 1, log(2) * magnitude
+    nearest = tf.round(x / step)
+    codes = tf.clip_by_value(nearest, low, high)
+    inside = (codes - x / step) * by_width
+    below = low * by_width - (grows * step if signed else 0.0)
+    above = high * by_width + grows * step
+    return codes * step, tf.where(nearest < low, below, tf.where(nearest > high, above, inside))

@@ -9,22 +9,33 @@ import numpy as np
 
 from flow.bits import MAX_BITS, MIN_BITS, BitsSpec
 from flow.datasets import Dataset
-from flow.keras_env import keras, precision
+from flow.keras_env import keras, precision, tf
 from flow.search.budget import Budget
 from flow.search.choices import SearchConfig, searched_layers
 from flow.search.costs import Costs
+from flow.search.network import Widths, build_relaxed
 from flow.search.path import PathRecorder
-from flow.search.relaxed import Widths, build_relaxed
-from flow.search.repair import repaired
+from flow.search.repair import candidates
 from flow.search.spending import common_width, cost_of, penalty
-from flow.training.calibrate import CALIBRATION_IMAGES, activation_exponents, copy_weights, prepare
+from flow.training.calibrate import (
+    CALIBRATION_IMAGES,
+    STATISTICS_IMAGES,
+    activation_exponents,
+    copy_weights,
+    measure_statistics,
+    prepare,
+    weight_exponent,
+)
 from flow.training.config import TrainConfig
-from flow.training.loop import Beside, fit
+from flow.training.loop import Beside, as_numbers, fit, predict
+from flow.training.objectives import OBJECTIVES
 from flow.training.progress import Progress
 from flow.training.run import Trained, run_identity, train_quantized, weights_sha256
 from keras_models.spec import ModelSpec
 
 PATH = "widths.json"
+#: training samples on which whole widths are compared
+RANKING_IMAGES = 4000
 
 
 @dataclass(frozen=True)
@@ -46,17 +57,20 @@ class Searched:
 
 def find_widths(
     spec: ModelSpec, data: Dataset, start: keras.Model, budget: Budget, costs: Costs, fixed: BitsSpec,
-    search: SearchConfig, recipe: TrainConfig, folder: Path, progress: Progress,
+    search: SearchConfig, recipe: TrainConfig, folder: Path, progress: Progress, teacher: keras.Model | None = None,
 ) -> Searched:  # fmt: skip
-    """Learns widths and rounds them; goes on after the last whole epoch of a stopped run.
+    """Learns widths and makes them whole; goes on after the last whole epoch of a stopped run.
 
     Args:
-        start: the float network, which is the teacher too; it is not changed.
-        budget: for the identity of the run; what counts is `costs`.
+        start: the float network; it is not changed.
+        budget: as the user wrote it.
+        costs: what counts.
         fixed: the widths of what is not searched.
         recipe: of the training; widths are learned at `quantizer_rate` times its learning rate.
         folder: for the state and the path.
+        teacher: of the soft labels; `start` if not given.
     """
+    teacher = teacher or start
     keras.utils.set_random_seed(recipe.seed)
     prepared, ranges = prepare(spec, fixed, start, data.x_train)
     steps = _activation_steps(spec, prepared, data.x_train[:CALIBRATION_IMAGES], search)
@@ -67,10 +81,11 @@ def find_widths(
 
     widths = all_at(common_width(costs, all_at, fixed))
     with precision(recipe.arithmetic):
-        model = build_relaxed(spec, fixed, ranges, widths, steps)
+        model = build_relaxed(spec, fixed, ranges, widths, steps, _weight_exponents(spec, prepared))
     copy_weights(prepared, model)
     beside = Beside(widths.variables, penalty(costs, widths, fixed, search.strength))
-    parts = "search", str(budget), fixed.model_dump_json(), repr(search), weights_sha256(start)
+    hashes = weights_sha256(start), weights_sha256(teacher)
+    parts = "search", costs.fingerprint(), fixed.model_dump_json(), repr(search), *hashes
     identity = run_identity(spec.name, data, recipe.fingerprint(), *parts)
 
     def cost() -> float:
@@ -82,20 +97,53 @@ def find_widths(
     progress.on_message(f"searching widths of {spec.name} for {budget}: {recipe.epochs} epochs; {tell()}")
     recorder = PathRecorder(progress, widths.values, cost, tell, folder / PATH)
     state = folder / f"search-{identity[:12]}.state"
-    fit(model, data, recipe, recorder, state, identity, start, task=spec.task, beside=beside)
+    fit(model, data, recipe, recorder, state, identity, teacher, task=spec.task, beside=beside)
     learned = widths.values()
-    bits = repaired(learned, fixed, costs)
+    tried = candidates(learned, fixed, costs)
+    uniform = _widest_uniform(spec, fixed, costs)
+    tried += [uniform] if uniform is not None and uniform not in tried else []
+    progress.on_message(f"{len(tried)} ways to make the widths whole, on {RANKING_IMAGES:,} training samples:")
+    bits = min(tried, key=lambda bits: _loss_at(bits, model, widths, spec.task, data, progress))
     found = spec.build_float()
     copy_weights(model, found)
     return Searched(learned, bits, recorder.records, found)
 
 
 def train_found(
-    spec: ModelSpec, data: Dataset, start: keras.Model, found: Searched, recipe: TrainConfig, folder: Path,
+    spec: ModelSpec, data: Dataset, teacher: keras.Model, found: Searched, recipe: TrainConfig, folder: Path,
     progress: Progress,
 ) -> Trained:  # fmt: skip
-    """Trains on at the frozen, whole widths, from the searched weights; `start` is the teacher."""
-    return train_quantized(spec, found.bits, data, found.network, recipe, progress, folder, teacher=start)
+    """Trains on at the frozen, whole widths, from the searched weights."""
+    return train_quantized(spec, found.bits, data, found.network, recipe, progress, folder, teacher=teacher)
+
+
+def _widest_uniform(spec: ModelSpec, fixed: BitsSpec, costs: Costs) -> BitsSpec | None:
+    """The widest one of all layers' weights that the budget allows, as `flow build --bits` takes it."""
+    for width in range(MAX_BITS, MIN_BITS - 1, -1):
+        bits = BitsSpec(weights=BitsSpec.uniform(spec, width).weights, activations=fixed.activations)
+        if costs.of(bits) <= costs.budget:
+            return bits
+    return None
+
+
+def _loss_at(
+    bits: BitsSpec, model: keras.Model, widths: Widths, task: str, data: Dataset, progress: Progress
+) -> float:
+    """The loss on training samples at whole widths, with statistics measured again; before any further training."""
+    widths.assign(bits)
+    measure_statistics(model, data.x_train[:STATISTICS_IMAGES])
+    samples, labels = data.x_train[:RANKING_IMAGES], data.y_train[:RANKING_IMAGES]
+    outputs = tf.constant(predict(model, samples))
+    loss = float(OBJECTIVES[task].learn(outputs, as_numbers(samples), tf.constant(labels)))
+    progress.on_message(f"    {_widths_text(widths.values(), digits=0)}: {loss:.4f}")
+    return loss
+
+
+def _weight_exponents(spec: ModelSpec, network: keras.Model) -> dict[str, np.ndarray]:
+    """Of each layer without a batch normalization at every width, as training at that width would start."""
+    widths = range(MIN_BITS, MAX_BITS + 1)
+    kernels = {w.name: network.get_layer(w.name).get_weights()[0] for w in spec.weight_layers() if not w.batchnorm}
+    return {name: np.array([weight_exponent(kernel, bits) for bits in widths]) for name, kernel in kernels.items()}
 
 
 def _activation_steps(
@@ -111,8 +159,10 @@ def _activation_steps(
     return steps
 
 
-def _widths_text(values: dict[str, dict[str, float]]) -> str:
+def _widths_text(values: dict[str, dict[str, float]], digits: int = 1) -> str:
     """The widths in the order of the layers."""
     return ", ".join(
-        f"{kind} " + " ".join(f"{width:.1f}" for width in named.values()) for kind, named in values.items() if named
+        f"{kind} " + " ".join(f"{width:.{digits}f}" for width in named.values())
+        for kind, named in values.items()
+        if named
     )

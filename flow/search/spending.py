@@ -12,7 +12,7 @@ from flow.keras_env import tf
 from flow.search.costs import Costs, width_of
 
 if TYPE_CHECKING:
-    from flow.search.relaxed import Widths
+    from flow.search.network import Widths
 
 
 def cost_of(costs: Costs, widths: Widths, fixed: BitsSpec) -> tf.Tensor:

@@ -71,6 +71,15 @@ def best_exponent(parts: list[tuple[np.ndarray, int, bool]]) -> int:
     return min(errors, key=errors.__getitem__)
 
 
+def weight_exponent(kernel: np.ndarray, bits: int) -> int:
+    """The power-of-two step of weights that no batch normalization rescales; for 1 bit the power nearest to mean|w|."""
+    if bits > 1:
+        return best_exponent([(kernel, bits, True)])
+    size = max(float(np.abs(kernel).mean()), 2.0**-20)
+    below = int(np.floor(np.log2(size)))
+    return min((below, below + 1), key=lambda exponent: abs(2.0**exponent - size))
+
+
 def fill_factors(kernel: np.ndarray, bits: int) -> np.ndarray:
     """The factor per filter with which it is best rounded to the grid that spans [-1, 1).
 
@@ -176,10 +185,8 @@ def prepare(
     for layer in layers:
         kernel = filled.get_layer(layer.name).get_weights()[0]
         width = bits.weights[layer.name]
-        if layer.batchnorm is not None or width == 1:
-            weights[layer.name] = fraction_exponent(width)
-        else:
-            weights[layer.name] = best_exponent([(kernel, width, True)])
+        filled_grid = layer.batchnorm is not None
+        weights[layer.name] = fraction_exponent(width) if filled_grid else weight_exponent(kernel, width)
 
     rounded = spec.build_float()
     copy_weights(filled, rounded)
