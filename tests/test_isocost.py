@@ -12,9 +12,14 @@ from flow.boards import find_board
 from flow.cli.isocost import isocost
 from flow.datasets import load
 from flow.errors import FlowError
-from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, parse_widths, plan, reference
+from flow.folding import estimate
+from flow.folding.solve import for_cycles
+from flow.isocost import measure
+from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Folders, Recipe, parse_widths, plan, reference
 from flow.isocost.results import Row, markdown, plot
 from flow.isocost.solve import Equal, breakpoints, one_width, solve_multiplier
+from flow.isocost.train import finished
+from flow.search.skeleton import skeleton
 from flow.training.config import TrainConfig
 from flow.training.run import train_float
 from keras_models import MODELS
@@ -25,7 +30,7 @@ RESNET8, TINY = MODELS["resnet8"], MODELS["tiny"]
 
 
 def equal_of(kind: str, spec=RESNET8, cycles: int = 16_384) -> Equal:
-    return Equal.of(kind, reference(spec, 1 / 3), 8, BOARD, 0.95, cycles)
+    return Equal.of(kind, reference(spec, 0.2), 8, BOARD, cycles)
 
 
 def call(*arguments: str):
@@ -38,7 +43,7 @@ def call(*arguments: str):
 def test_equal_bytes_within_two_percent(name: str):
     spec = MODELS[name]
     equal = equal_of("bytes", spec)
-    assert reference(spec, 1 / 3).macs < 0.4 * spec.macs
+    assert reference(spec, 0.2).macs < 0.25 * spec.macs
     widths = []
     for bits in (1, 2, 4, 8):
         found = solve_multiplier(spec, bits, equal)
@@ -49,18 +54,39 @@ def test_equal_bytes_within_two_percent(name: str):
     assert 1.8 < widths[0] / widths[2] < 2.2, "channels grow with the root of the widths' ratio"
 
 
-def test_equal_luts_within_five_percent():
-    equal = equal_of("luts")
-    for bits in (2, 8):
-        found = solve_multiplier(RESNET8, bits, equal)
-        assert 0.95 <= found.cost / equal.target <= 1
-        assert found.cost == equal.cost(found.spec, one_width(found.spec, bits))
-
-
 def test_equal_cycles_fill_the_board():
+    """The widest width's network sets them; one with fewer bits has more channels at the same cycles, and fits."""
     equal = equal_of("cycles")
-    assert (equal.target, equal.cycles) == (0.95 * BOARD.lut, 16_384)
-    assert equal.cost(RESNET8, one_width(RESNET8, 4)) != equal.target
+    first = reference(RESNET8, 0.2)
+    assert equal.target == equal.cycles == equal.cost(first, one_width(first, 8)) and equal.lut < 0.95 * BOARD.lut
+    found = solve_multiplier(RESNET8, 4, equal)
+    assert 0.95 <= found.cost / equal.target <= 1 and found.spec.macs > 1.5 * first.macs
+    assert equal.cost(RESNET8, one_width(RESNET8, 8)) == float("inf"), "it does not fit"
+
+
+def test_equal_luts_as_synthesis_counts_them(tmp_path, monkeypatch):
+    """A cost model that errs by a tenth at 4 bits leads to a network of a tenth less by its count."""
+    equal, asked = equal_of("luts"), []
+
+    def luts(spec, bits, cycles):
+        asked.append((spec.name, bits))
+        return equal.cost(spec, one_width(spec, bits)) * (1.1 if bits == 4 else 0.95)
+
+    monkeypatch.setattr(measure, "measured_luts", luts)
+    first = reference(RESNET8, 0.2)
+    found = measure.equal_measured(RESNET8, first, [4, 8], equal, tmp_path, lambda text: None)
+    assert found.target == pytest.approx(0.95 * equal.target) and found.ratios == pytest.approx({4: 1.1, 8: 0.95})
+    four = solve_multiplier(RESNET8, 4, found)
+    assert 0.95 <= equal.cost(four.spec, one_width(four.spec, 4)) * 1.1 / found.target <= 1
+    count = len(asked)
+    again = measure.equal_measured(RESNET8, first, [4, 8], equal, tmp_path, lambda text: None)
+    assert again == found and len(asked) == count, "what was measured is kept"
+
+
+def test_a_network_is_synthesized_before_it_is_trained():
+    spec = widened(MODELS["jets"], 0.25)
+    luts, graph = measure.measured_luts(spec, 2, 256), skeleton(spec, one_width(spec, 2))
+    assert 0.6 < luts / estimate(graph, for_cycles(graph, 256)).lut < 1.6
 
 
 def test_the_multipliers_are_those_at_which_channels_change():
@@ -75,7 +101,8 @@ def test_the_networks_of_a_study():
     assert [arm.label for arm in first if arm.group == ONE_WIDTH] == ["1", "2", "4", "8"]
     assert [arm.label for arm in first if arm.group == NOT_WIDENED] == ["1", "2", "4"]
     (mixed,) = [arm for arm in first if arm.group == MIXED]
-    assert mixed.bits is None and mixed.spec.name == next(a.spec.name for a in first if a.label == "4")
+    assert mixed.bits is None and mixed.beside == 4
+    assert mixed.spec.name == next(a.spec.name for a in first if a.label == "4")
     assert {arm.group for arm in arms if arm.seed == 1} == {ONE_WIDTH, MIXED}
 
 
@@ -93,35 +120,46 @@ def test_a_cost_out_of_reach_names_the_nearest():
     with pytest.raises(FlowError, match=r"no width multiplier up to 4 costs 10 bytes within 2%; the nearest, [\d.]+"):
         solve_multiplier(RESNET8, 8, equal)
     with pytest.raises(FlowError, match="unknown kind of cost 'byte': did you mean 'bytes'"):
-        Equal.of("byte", RESNET8, 8, BOARD, 0.95, 1)
+        Equal.of("byte", RESNET8, 8, BOARD, 1)
 
 
 def row(weights: str, group: str, accuracy: float, seed: int = 0) -> Row:
     found = (seed, 1.0, accuracy, 100, 24_000.0, 10**7, 10**8)
-    return Row("resnet8-x1.1", group, weights, *found, 30_000.0, 2, 8.5, 100, 0, 5)
+    return Row("resnet8-x1.1", group, weights, *found, 30_000.0, 2, 8.5, 100, 0, 5, 0.987)
 
 
 def test_a_table_and_a_plot():
     rows = [row("1", ONE_WIDTH, 0.7), row("4", ONE_WIDTH, 0.8), row("4", NOT_WIDENED, 0.6), row("mixed", MIXED, 0.81)]
     text = markdown(rows, equal_of("bytes"))
-    assert "bytes of weights" in text and text.index("80.00%") < text.index("70.00%") < text.index("81.00%")
+    assert "bytes of weights" in text and "| 98.7% |" in text
+    assert text.index("80.00%") < text.index("70.00%") < text.index("81.00%")
     assert plot(rows, equal_of("bytes")).count("<svg") == 1
 
 
 def test_a_study_trains_and_goes_on(tmp_path):
     data = load("digits", image_shape=TINY.input_shape)
     train_float(TINY, data, TrainConfig(epochs=1, batch=32, learning_rate=0.05)).save("flow train --float", tmp_path)
-    options = ["--model", "tiny", "--dataset", "digits", "--bits", "2,8", "--out", str(tmp_path)]
-    options += ["--float-epochs", "1", "--search-epochs", "1", "--epochs", "1"]
+    options = ["--model", "tiny", "--dataset", "digits", "--bits", "2,8", "--share", "0.33", "--out", str(tmp_path)]
+    options += ["--float-epochs", "1", "--search-epochs", "1", "--epochs", "2"]
+    results = tmp_path / "bytes"
     planned = call(*options, "--plan")
-    assert planned.exit_code == 0 and "100.0%" in planned.output and not (tmp_path / "isocost.json").exists()
+    assert planned.exit_code == 0 and "100.0%" in planned.output and not results.exists()
     done = call(*options)
     assert done.exit_code == 0, done.output
-    found = json.loads((tmp_path / "isocost.json").read_text())
+    assert "4 of 4 networks trained, about 0:00 left" in done.output
+    found = json.loads((results / "isocost.json").read_text())
     assert [(r["group"], r["weights"]) for r in found["rows"]] == [
         (ONE_WIDTH, "2"), (ONE_WIDTH, "8"), (MIXED, "mixed"), (NOT_WIDENED, "2"),
     ]  # fmt: skip
     assert all(r["share"] <= 1.02 for r in found["rows"])
     again = call(*options)
-    assert again.exit_code == 0 and "1 epochs from the float network" not in again.output
-    assert (tmp_path / "accuracy.svg").is_file() and (tmp_path / "isocost.md").read_text() in again.output
+    assert again.exit_code == 0 and "epochs from the float network" not in again.output
+    assert (results / "accuracy.svg").is_file() and (results / "isocost.md").read_text() in again.output
+    mixed = results / "mixed-seed-0"
+    assert {"bits.yaml", "search.json", "widths.svg"} <= {path.name for path in mixed.iterdir()}
+    equal, folders = Equal.of("bytes", reference(TINY, 0.33), 8, BOARD, 1), Folders(tmp_path, "bytes")
+    arms = plan(TINY, [2, 8], equal, 1)
+    assert all(finished(arm, "digits", Recipe(1, 1, 2), folders) for arm in arms)
+    assert not any(finished(arm, "digits", Recipe(1, 1, 3), folders) for arm in arms), "another recipe trains anew"
+    with pytest.raises(FlowError, match="--epochs 1: must be more than the 1 of a search"):
+        Recipe(1, 1, 1)

@@ -13,6 +13,8 @@ from keras_models.spec import ModelSpec
 from keras_models.widen import widened
 
 ONE_WIDTH, NOT_WIDENED, MIXED = "one width", "not widened", "mixed"
+#: the mixed network has as many channels as the one with this width, or the nearest to it
+MIXED_AT = 4
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Arm:
         bits: of every layer; None where a search is to find them.
         label: of its weights: ``"4"`` or ``"mixed"``.
         seed: of order and augmentation.
+        beside: of a mixed one, the width of the network with as many channels and at the same cost.
     """
 
     group: str
@@ -33,18 +36,75 @@ class Arm:
     bits: BitsSpec | None
     label: str
     seed: int
+    beside: int | None = None
 
     @property
     def name(self) -> str:
         return f"{self.spec.name}-w{self.label}-seed-{self.seed}"
 
-    def folder(self, study: Path) -> Path:
-        """Where its checkpoint, the state of its training and its build are."""
-        return study / f"seed-{self.seed}"
 
-    def checkpoint(self, dataset: str, study: Path, bits: BitsSpec) -> Path:
-        """Where its weights are kept."""
-        return checkpoint_path(self.spec.name, dataset, bits, self.folder(study))
+@dataclass(frozen=True)
+class Recipe:
+    """Epochs of the parts of a training; every network has the same number in all.
+
+    Attributes:
+        float_epochs: of the float start, taught by the base model.
+        search_epochs: of a mixed network, in which its widths are learned.
+        epochs: of quantized training, those of a search included.
+    """
+
+    float_epochs: int = 10
+    search_epochs: int = 6
+    epochs: int = 20
+
+    def __post_init__(self) -> None:
+        if self.epochs <= self.search_epochs:
+            raise FlowError(f"--epochs {self.epochs}: must be more than the {self.search_epochs} of a search")
+
+    def at_whole_widths(self, arm: Arm) -> int:
+        """Epochs of an arm at its final widths."""
+        return self.epochs - (self.search_epochs if arm.group == MIXED else 0)
+
+    def cost(self, arm: Arm) -> float:
+        """Of all of an arm's epochs, in multiply-accumulates of a sample; a step is about three forward passes."""
+        return 3.0 * arm.spec.macs * (self.float_epochs + self.epochs)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a study keeps what.
+
+    Studies of one model at several kinds of cost share what does not depend on the kind: many of their networks are the
+    same.
+
+    Attributes:
+        root: of all studies of a model.
+        kind: of the common cost.
+    """
+
+    root: Path
+    kind: str
+
+    @property
+    def results(self) -> Path:
+        """Tables, the plot, and what was measured for the plan."""
+        return self.root / self.kind
+
+    def starts(self, arm: Arm) -> Path:
+        """Float starts."""
+        return self.root / f"seed-{arm.seed}"
+
+    def networks(self, arm: Arm) -> Path:
+        """Checkpoints and the states of trainings; a searched network's are the kind's own."""
+        return self.results / f"mixed-seed-{arm.seed}" if arm.group == MIXED else self.starts(arm)
+
+    def checkpoint(self, arm: Arm, dataset: str, bits: BitsSpec) -> Path:
+        """Weights."""
+        return checkpoint_path(arm.spec.name, dataset, bits, self.networks(arm))
+
+    def build(self, arm: Arm, cycles: int) -> Path:
+        """The run of `flow build`."""
+        return (self.results if arm.group == MIXED else self.root) / "builds" / f"{arm.name}-{cycles}-cycles"
 
 
 def parse_widths(text: str) -> list[int]:
@@ -64,12 +124,12 @@ def parse_widths(text: str) -> list[int]:
     return widths
 
 
-def plan(spec: ModelSpec, widths: list[int], equal: Equal, seeds: int, mixed_at: int | None = 4) -> list[Arm]:
+def plan(spec: ModelSpec, widths: list[int], equal: Equal, seeds: int, mixed: bool = True) -> list[Arm]:
     """The networks of a study, those of the first seed first.
 
     Args:
         widths: ascending.
-        mixed_at: the search starts from the network of this width, or of the nearest one; None for no search.
+        mixed: whether a network with searched widths is among them.
 
     Raises:
         FlowError: a width has no network of the common cost.
@@ -79,9 +139,9 @@ def plan(spec: ModelSpec, widths: list[int], equal: Equal, seeds: int, mixed_at:
     arms = []
     for seed in range(seeds):
         arms += [Arm(ONE_WIDTH, s.spec, one_width(s.spec, b), str(b), seed) for b, s in solved.items()]
-        if mixed_at is not None:
-            near = min(widths, key=lambda bits: abs(bits - mixed_at))
-            arms.append(Arm(MIXED, solved[near].spec, None, MIXED, seed))
+        if mixed:
+            near = min(widths, key=lambda bits: abs(bits - MIXED_AT))
+            arms.append(Arm(MIXED, solved[near].spec, None, MIXED, seed, near))
         if seed == 0:
             others = (bits for bits in widths[:-1] if solved[bits].spec.name != narrowest.name)
             arms += [Arm(NOT_WIDENED, narrowest, one_width(narrowest, bits), str(bits), seed) for bits in others]

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from flow.bits import BitsSpec
 from flow.files import write_whole
-from flow.isocost.arms import Arm
+from flow.isocost.arms import Arm, Folders
 from flow.pipeline.build import build
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.reporter import Reporter
 
 
 def build_arm(
-    arm: Arm, bits: BitsSpec, dataset: str, data: Path | None, board: str, cycles: int, images: int, study: Path,
+    arm: Arm, bits: BitsSpec, dataset: str, data: Path | None, board: str, cycles: int, images: int, folders: Folders,
     reporter: Reporter,
 ) -> Path:  # fmt: skip
     """Builds one network; finished stages are skipped.
@@ -24,13 +24,13 @@ def build_arm(
         images: that go through C simulation and RTL.
 
     Returns:
-        The folder of the run, `builds/<network>` in the study's.
+        The folder of the run.
     """
-    folder = study / "builds" / arm.name
-    widths = study / "builds" / f"{arm.name}.yaml"
+    folder = folders.build(arm, cycles)
+    widths = folder.with_name(f"{folder.name}.yaml")
     write_whole(widths, bits.to_yaml())
     config = BuildConfig(
         model=arm.spec.name, bits=str(widths), dataset=dataset, data=data, board=board, max_cycles=cycles,
-        images=images, checkpoint=arm.checkpoint(dataset, study, bits), seed=arm.seed, route=False,
+        images=images, checkpoint=folders.checkpoint(arm, dataset, bits), seed=arm.seed, route=False,
     )  # fmt: skip
     return build(config, folder, reporter).folder

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -31,7 +31,8 @@ class Row:
         network: name of the model, with its multiplier.
         group: one width, not widened, or mixed; see `flow.isocost.arms`.
         weights: bits of its weights, or ``"mixed"``.
-        share: of the common cost: bytes as counted, LUTs and cycles by the cost model.
+        share: of the common cost: bytes as counted, LUTs and cycles as planned.
+        measured_share: of it as built.
         accuracy: of the trained network, on `test_images`.
         bytes: of weights.
         macs, bit_operations: of a frame.
@@ -55,6 +56,7 @@ class Row:
     interval_cycles: int | None = None
     differing: int | None = None
     images: int | None = None
+    measured_share: float | None = None
     sha256: str = ""
 
 
@@ -68,7 +70,9 @@ def read_row(arm: Arm, bits: BitsSpec, equal: Equal, checkpoint: Path, run: Path
         bit_operations=sum(w.macs * bits.weights[w.name] * width_of(bits, w.source) for w in layers),
         sha256=meta.sha256,
     )  # fmt: skip
-    return with_measured(row, run)
+    row = with_measured(row, run)
+    built = {"bytes": row.bytes, "luts": row.lut, "cycles": row.interval_cycles}[equal.kind]
+    return row if built is None else replace(row, measured_share=built / equal.target)
 
 
 def write(rows: Sequence[Row], equal: Equal, folder: Path) -> list[Path]:
@@ -95,14 +99,15 @@ def markdown(rows: Sequence[Row], equal: Equal) -> str:
     lines = [
         f"Common cost: {equal_text(equal)}.",
         "",
-        "| weights, bits | network | kind | seed | accuracy | of the common cost | bytes | MACs | bit operations | "
-        "LUT | DSP | BRAM36 | cycles | differing integers (images) |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| weights, bits | network | kind | seed | accuracy | of the common cost, planned | built | bytes | MACs | "
+        "bit operations | LUT | DSP | BRAM36 | cycles | differing integers (images) |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in sorted(rows, key=lambda row: (row.group != ONE_WIDTH, row.group, -row.accuracy)):
         differing = "-" if row.differing is None else f"{row.differing:,} ({row.images:,})"
         lines.append(
             f"| {row.weights} | {row.network} | {row.group} | {row.seed} | {row.accuracy:.2%} | {row.share:.1%} | "
+            f"{'-' if row.measured_share is None else f'{row.measured_share:.1%}'} | "
             f"{row.bytes:,.0f} | {row.macs:,} | {row.bit_operations:,} | {_amount(row.lut)} | {_amount(row.dsp)} | "
             f"{_amount(row.bram36)} | {_amount(row.interval_cycles)} | {differing} |"
         )
@@ -115,7 +120,7 @@ def equal_text(equal: Equal) -> str:
         return f"{equal.target:,.0f} bytes of weights"
     if equal.kind == "luts":
         return f"{equal.target:,.0f} LUTs at {equal.cycles:,} cycles between frames"
-    return f"{equal.cycles:,} cycles between frames with {equal.target:,.0f} LUTs"
+    return f"{equal.cycles:,} cycles between frames with at most {equal.lut:,.0f} LUTs"
 
 
 _STYLES = {ONE_WIDTH: ("o", "#1f4e79"), NOT_WIDENED: ("v", "#888888"), MIXED: ("D", "#b03a2e")}

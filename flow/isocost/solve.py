@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
+
+import yaml
 
 from flow.bits import MAX_BITS, MIN_BITS, BitsSpec
 from flow.boards import Board
 from flow.errors import FlowError, unknown
-from flow.folding import estimate
-from flow.folding.solve import for_cycles
+from flow.folding import Amount, estimate
+from flow.folding.solve import fastest, for_cycles
 from flow.search.skeleton import skeleton
 from keras_models.spec import ModelSpec
 from keras_models.widen import widened
@@ -17,6 +21,10 @@ ACTIVATION_BITS = 8
 
 #: how far a network may be from the common cost
 TOLERANCES = {"bytes": 0.02, "luts": 0.05, "cycles": 0.05}
+#: of the multipliers, each so-many-th is tried to see where the others are to be tried
+_COARSE = 6
+#: share of the board that a plan may fill: less than a build may, for a trained network takes a little more or less
+PLANNED_UTILIZATION = 0.92
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class Solved:
         spec: the model with its multiplier.
         multiplier: of the channels.
         bits: of every weight layer; activations have 8.
-        cost: bytes or LUTs, as of `Equal.target`.
+        cost: bytes, LUTs or cycles, as of `Equal.target`.
     """
 
     spec: ModelSpec
@@ -51,21 +59,27 @@ class Equal:
     """What all networks of a study have in common.
 
     Attributes:
-        kind: ``"bytes"`` of weights, ``"luts"`` at `cycles` between frames, or ``"cycles"`` between frames on a board.
-        target: bytes or LUTs; of ``"cycles"`` the LUTs of the board, which every network fills at that rate.
+        kind: ``"bytes"`` of weights, ``"luts"`` at `cycles` between frames, or ``"cycles"`` between frames of a network
+            that fills a board.
+        target: bytes, LUTs or cycles.
         cycles: between frames, where hardware is meant.
+        lut: of the board, where it is to be filled.
+        ratios: by width of the weights: measured LUTs over those of the cost model, where they were measured.
     """
 
     kind: str
     target: float
     cycles: int
+    lut: float = 0.0
+    ratios: Mapping[int, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, kind: str, spec: ModelSpec, bits: int, board: Board, utilization: float, cycles: int) -> Equal:
+    def of(cls, kind: str, spec: ModelSpec, bits: int, board: Board, cycles: int) -> Equal:
         """The common cost that one network sets.
 
         Args:
             spec, bits: that network.
+            cycles: between frames, for ``"luts"``; for ``"cycles"`` it is what the network reaches on the board.
 
         Raises:
             FlowError: another kind.
@@ -73,7 +87,10 @@ class Equal:
         if kind not in TOLERANCES:
             raise unknown("kind of cost", kind, TOLERANCES)
         if kind == "cycles":
-            return cls(kind, board.lut * utilization, cycles)
+            budget = Amount(board.lut, board.ff, board.dsp, board.bram36) * PLANNED_UTILIZATION
+            found = fastest(skeleton(spec, one_width(spec, bits)), budget)
+            interval = found.interval(skeleton(spec, one_width(spec, bits)))
+            return cls(kind, interval, interval, budget.lut)
         return cls(kind, cls(kind, 0, cycles).cost(spec, one_width(spec, bits)), cycles)
 
     @property
@@ -81,12 +98,35 @@ class Equal:
         """The share of the target that a network may miss."""
         return TOLERANCES[self.kind]
 
+    def measured(self, target: float, ratios: Mapping[int, float]) -> Equal:
+        """The same with LUTs as synthesis counts them."""
+        return replace(self, target=target, ratios=dict(ratios))
+
     def cost(self, spec: ModelSpec, bits: BitsSpec) -> float:
-        """What a network costs; in hardware by the cost model."""
+        """What a network costs, of the kind of the target; in hardware by the cost model and what is known of it.
+
+        Of ``"cycles"``, infinite where the network does not fit the board at these cycles.
+        """
         if self.kind == "bytes":
             return sum(w.weights * bits.weights[w.name] for w in spec.weight_layers()) / 8
-        graph = skeleton(spec, bits)
-        return estimate(graph, for_cycles(graph, self.cycles)).lut
+        lut, interval = _hardware(spec, bits.to_yaml(), self.cycles)
+        widths = set(bits.weights.values())
+        lut *= self.ratios.get(widths.pop(), 1.0) if len(widths) == 1 else 1.0
+        if self.kind == "luts":
+            return lut
+        return interval if lut <= self.lut else float("inf")
+
+
+@lru_cache(maxsize=4096)
+def _hardware(spec: ModelSpec, bits: str, cycles: int) -> tuple[float, int]:
+    """Estimated LUTs and the interval of the cheapest folding for at most so many cycles.
+
+    Args:
+        bits: of every layer, as YAML.
+    """
+    graph = skeleton(spec, BitsSpec.model_validate(yaml.safe_load(bits)))
+    folding = for_cycles(graph, cycles)
+    return estimate(graph, folding).lut, folding.interval(graph)
 
 
 def breakpoints(spec: ModelSpec, most: float) -> list[float]:
@@ -100,8 +140,9 @@ def breakpoints(spec: ModelSpec, most: float) -> list[float]:
 def solve_multiplier(spec: ModelSpec, bits: int, equal: Equal, most: float = 4.0) -> Solved:
     """The widest network that costs what it should.
 
-    Bytes grow with every channel, and are bisected. LUTs waver: 26 channels fold in fewer ways than 24, and may cost
-    more than 28. There the neighbours of the bisection's end are tried too, as far as twice the tolerance.
+    Bytes grow with every channel, and are bisected; the nearest network is taken. LUTs and cycles waver: 26 channels
+    fold in fewer ways than 24, and may cost more than 28. There all networks about the widest one that a coarse scan
+    finds affordable are tried; that with the most channels within the tolerance, and not above the target, is taken.
 
     Args:
         most: the greatest multiplier that is tried.
@@ -109,34 +150,33 @@ def solve_multiplier(spec: ModelSpec, bits: int, equal: Equal, most: float = 4.0
     Raises:
         FlowError: no multiplier comes near enough; says what the nearest one costs.
     """
-    tried: dict[float, float] = {}
 
+    @cache
     def at(multiplier: float) -> float:
-        if multiplier not in tried:
-            network = widened(spec, multiplier)
-            try:
-                tried[multiplier] = equal.cost(network, one_width(network, bits))
-            except FlowError:  # too wide for the rate
-                tried[multiplier] = float("inf")
-        return tried[multiplier]
+        network = widened(spec, multiplier)
+        try:
+            return equal.cost(network, one_width(network, bits))
+        except FlowError:  # too wide for the rate
+            return float("inf")
+
+    def missed(multiplier: float) -> float:
+        return abs(at(multiplier) / equal.target - 1)
 
     choices = breakpoints(spec, most)
-    low, high = 0, len(choices) - 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if at(choices[middle]) <= equal.target else (low, middle)
-    reach = 2 if equal.kind == "bytes" else 24
-    near = choices[max(low - reach, 0) : high + reach + 1]
-    missed = {multiplier: abs(at(multiplier) / equal.target - 1) for multiplier in near}
     if equal.kind == "bytes":
-        best = min(near, key=missed.__getitem__)
+        low, high = 0, len(choices) - 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if at(choices[middle]) <= equal.target else (low, middle)
+        best = min(choices[max(low - 2, 0) : high + 3], key=missed)
     else:
-        within = [m for m in near if missed[m] <= equal.tolerance and at(m) <= equal.target]
-        best = max(within, default=min(near, key=missed.__getitem__))
-    if missed[best] > equal.tolerance:
+        about = max((m for m in choices[::_COARSE] if at(m) <= equal.target), default=choices[0])
+        near = [m for m in choices if 0.65 * about <= m <= 1.35 * about]
+        within = [m for m in near if missed(m) <= equal.tolerance and at(m) <= equal.target]
+        best = max(within, default=min(near, key=missed))
+    if missed(best) > equal.tolerance:
         raise FlowError(
-            f"{spec.name} at {bits} bits: no width multiplier up to {most:g} costs {equal.target:,.0f} "
-            f"{'bytes' if equal.kind == 'bytes' else 'LUTs'} within {equal.tolerance:.0%}; the nearest, {best:g}, "
-            f"costs {at(best):,.0f}"
+            f"{spec.name} at {bits} bits: no width multiplier up to {most:g} costs {equal.target:,.0f} {equal.kind} "
+            f"within {equal.tolerance:.0%}; the nearest, {best:g}, costs {at(best):,.0f}"
         )
     return Solved(widened(spec, best), best, bits, at(best))

@@ -27,7 +27,7 @@ from flow.training.calibrate import (
     weight_exponent,
 )
 from flow.training.config import TrainConfig
-from flow.training.loop import Beside, as_numbers, fit, predict
+from flow.training.loop import Beside, as_numbers, fit, in_batches
 from flow.training.objectives import OBJECTIVES
 from flow.training.progress import Progress
 from flow.training.run import Trained, run_identity, train_quantized, weights_sha256
@@ -103,7 +103,7 @@ def find_widths(
     uniform = _widest_uniform(spec, fixed, costs)
     tried += [uniform] if uniform is not None and uniform not in tried else []
     progress.on_message(f"{len(tried)} ways to make the widths whole, on {RANKING_IMAGES:,} training samples:")
-    bits = min(tried, key=lambda bits: _loss_at(bits, model, widths, spec.task, data, progress))
+    bits = _best(tried, model, widths, spec.task, data, progress)
     found = spec.build_float()
     copy_weights(model, found)
     return Searched(learned, bits, recorder.records, found)
@@ -126,17 +126,19 @@ def _widest_uniform(spec: ModelSpec, fixed: BitsSpec, costs: Costs) -> BitsSpec 
     return None
 
 
-def _loss_at(
-    bits: BitsSpec, model: keras.Model, widths: Widths, task: str, data: Dataset, progress: Progress
-) -> float:
-    """The loss on training samples at whole widths, with statistics measured again; before any further training."""
-    widths.assign(bits)
-    measure_statistics(model, data.x_train[:STATISTICS_IMAGES])
-    samples, labels = data.x_train[:RANKING_IMAGES], data.y_train[:RANKING_IMAGES]
-    outputs = tf.constant(predict(model, samples))
-    loss = float(OBJECTIVES[task].learn(outputs, as_numbers(samples), tf.constant(labels)))
-    progress.on_message(f"    {_widths_text(widths.values(), digits=0)}: {loss:.4f}")
-    return loss
+def _best(
+    tried: list[BitsSpec], model: keras.Model, widths: Widths, task: str, data: Dataset, progress: Progress
+) -> BitsSpec:
+    """The whole widths with the least loss on training samples, statistics measured again, before further training."""
+    forward = tf.function(lambda x: model(as_numbers(x), training=False))
+    samples, labels = data.x_train[:RANKING_IMAGES], tf.constant(data.y_train[:RANKING_IMAGES])
+    reals, losses = as_numbers(samples), []
+    for bits in tried:
+        widths.assign(bits)
+        measure_statistics(model, data.x_train[:STATISTICS_IMAGES])
+        losses.append(float(OBJECTIVES[task].learn(in_batches(forward, samples), reals, labels)))
+        progress.on_message(f"    {_widths_text(widths.values(), digits=0)}: {losses[-1]:.4f}")
+    return tried[int(np.argmin(losses))]
 
 
 def _weight_exponents(spec: ModelSpec, network: keras.Model) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ It has the shapes, widths and units of the real one, so that the cost model can 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from math import prod
 
@@ -16,6 +17,8 @@ from flow.ir import TensorType, WeightCode, signed_width, sum_type
 from flow.quantizers import MAX_THRESHOLD_BITS
 from keras_models.spec import ActivationLayer, ModelSpec, Node, WeightLayer
 
+#: from the middle of a grid that trained weights fill to its end
+_SIGMAS = 2.6
 #: of a requantize unit: about what folding a batch normalization into integers gives
 _MULTIPLIER_BITS, _SHIFT = 16, 18
 
@@ -46,7 +49,7 @@ class _Skeleton:
             self._given[node.name] = made
         last = self._given[self._spec.nodes[-1].name]
         self._put(ir.Output("output", (last,), self._types[last]))
-        return ir.Graph(self._spec.name, tuple(self._nodes))
+        return ir.Graph(re.sub(r"\W", "_", self._spec.name), tuple(self._nodes))
 
     def _put(self, node: ir.Node) -> str:
         self._nodes.append(node)
@@ -88,8 +91,8 @@ class _Skeleton:
         code = WeightCode.ODD if bits == 1 else WeightCode.TWOS
         inputs = prod(layer.kernel) * (1 if layer.kind == "depthwise" else layer.in_channels)
         low, high = code.bounds(bits)
-        step = 2 if bits == 1 else 1
-        weights = self._rng.integers(0, (high - low) // step + 1, (layer.out_channels, inputs)) * step + low
+        spread = self._rng.normal(0, 2 ** (bits - 1) / _SIGMAS, (layer.out_channels, inputs))
+        weights = np.where(spread < 0, -1, 1) if bits == 1 else np.clip(np.rint(spread), low, high).astype(np.int64)
         shape = (layer.out_channels,) if layer.kind == "dense" else (*layer.out_size, layer.out_channels)
         bias = np.zeros(layer.out_channels, np.int64) if layer.batchnorm else self._rng.integers(-99, 99, len(weights))
         shared = (layer.name, (source,), TensorType(shape, 62, True), weights, bias, bits, code)
