@@ -18,6 +18,9 @@ from flow.fold import fold_network
 from flow.ir import Fork, Graph, Matvec, WeightCode, Window, load, signed_width
 from flow.keras_env import keras
 from flow.twin import twin_outputs
+from keras_models.ranges import Ranges
+
+NAMES = tuple(layer.name for layer in networks.TINY.weight_layers())
 
 
 @cache
@@ -39,6 +42,20 @@ def test_golden_equals_twin(case):
     np.testing.assert_array_equal(outputs, twin_outputs(twin, images))
     assert graph.output.output.fraction_bits == twin.output_fraction_bits
     assert len(np.unique(outputs)) > 50
+
+
+def test_one_bit_with_a_step_stays_one_bit():
+    """Of layers without a batch normalization, whose weights are a power of two up or down."""
+    bits = BitsSpec.uniform(networks.TINY, 1).model_copy(update={"weights": dict.fromkeys(NAMES, 1)})
+    ranges = Ranges.default(networks.TINY, bits)
+    steps = {**ranges.weights, "s1_skip": -2, "dense": -3}
+    trained = networks.TINY.build_quantized(bits, ranges.model_copy(update={"weights": steps}))
+    twin = fold_network(networks.randomize(trained))
+    graph = hls.convert(twin, "network")
+    nodes = [graph.by_name[name] for name in NAMES]
+    assert {(node.weight_bits, node.weight_code) for node in nodes} == {(1, WeightCode.ODD)}
+    images = networks.random_images(60, seed=11)
+    np.testing.assert_array_equal(golden.run(graph, images), twin_outputs(twin, images))
 
 
 def test_every_layer_equals_twin_inside():

@@ -220,8 +220,12 @@ def test_ranges_that_qkeras_cannot_have_are_refused():
     finer = {**ranges.activations, "s1_in": -6}
     with pytest.raises(ValueError, match="s1_in"):
         TINY.build_quantized(widths, ranges.model_copy(update={"activations": finer}))
-    with pytest.raises(ValueError, match="1-bit"):
-        weight_quantizer(1, -2)
+
+
+def test_one_bit_is_a_step_up_or_down():
+    values = tf.constant([-0.7, -0.01, 0.0, 0.3])
+    for exponent in (0, -3):
+        np.testing.assert_array_equal(weight_quantizer(1, exponent)(values), np.array([-1, -1, 1, 1]) * 2.0**exponent)
 
 
 def test_bits_of_another_model_are_refused():
