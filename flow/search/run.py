@@ -100,8 +100,7 @@ def find_widths(
     fit(model, data, recipe, recorder, state, identity, teacher, task=spec.task, beside=beside)
     learned = widths.values()
     tried = candidates(learned, fixed, costs)
-    uniform = _widest_uniform(spec, fixed, costs)
-    tried += [uniform] if uniform is not None and uniform not in tried else []
+    tried += [bits for bits in _uniform(spec, fixed, costs) if bits not in tried]
     progress.on_message(f"{len(tried)} ways to make the widths whole, on {RANKING_IMAGES:,} training samples:")
     bits = _best(tried, model, widths, spec.task, data, progress)
     found = spec.build_float()
@@ -117,13 +116,18 @@ def train_found(
     return train_quantized(spec, found.bits, data, found.network, recipe, progress, folder, teacher=teacher)
 
 
-def _widest_uniform(spec: ModelSpec, fixed: BitsSpec, costs: Costs) -> BitsSpec | None:
-    """The widest one of all layers' weights that the budget allows, as `flow build --bits` takes it."""
-    for width in range(MAX_BITS, MIN_BITS - 1, -1):
-        bits = BitsSpec(weights=BitsSpec.uniform(spec, width).weights, activations=fixed.activations)
-        if costs.of(bits) <= costs.budget:
-            return bits
-    return None
+def _uniform(spec: ModelSpec, fixed: BitsSpec, costs: Costs) -> list[BitsSpec]:
+    """The widest width of all layers' weights that the budget allows: with the first and last layer as
+    `flow build --bits` has them, and with none apart.
+    """
+    found = []
+    for weights_at in (
+        lambda width: BitsSpec.uniform(spec, width).weights,
+        lambda width: {layer.name: width for layer in spec.weight_layers()},
+    ):
+        every = [BitsSpec(weights=weights_at(w), activations=fixed.activations) for w in range(MIN_BITS, MAX_BITS + 1)]
+        found += [bits for bits in every if costs.of(bits) <= costs.budget][-1:]
+    return found
 
 
 def _best(
