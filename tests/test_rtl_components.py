@@ -71,7 +71,7 @@ MATVECS = sets(
     "MW MH PE SIMD IN_WIDTH IN_SIGNED WEIGHT_WIDTH WEIGHT_ODD ACC_WIDTH",
     (36, 8, 4, 18, 4, 0, 4, 0, 16),
     (16, 4, 4, 16, 4, 0, 4, 1, 16),
-    (27, 2, 1, 27, 8, 0, 8, 0, 24),  # a row of the first layer
+    (27, 4, 2, 27, 8, 0, 8, 0, 24),  # the first layer
     (27, 4, 4, 9, 8, 0, 8, 0, 24),
     (8, 6, 1, 1, 10, 0, 8, 0, 24),  # the dense layer
     (12, 4, 2, 3, 3, 1, 1, 1, 14),

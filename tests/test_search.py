@@ -80,7 +80,8 @@ def test_the_width_s_gradient_is_that_of_finite_differences(width: float, kind: 
     found = float(tape.gradient(value, variable))
     difference = float(loss(tf.constant(width + 0.05)) - loss(tf.constant(width - 0.05))) / 0.1
     assert difference < 0
-    assert found == pytest.approx(difference, rel=0.15)
+    exact = kind == "weights" and width < 2  # there values are interpolated
+    assert found == pytest.approx(difference, rel=1e-3 if exact else 0.06)
 
 
 @pytest.mark.parametrize("kind", ["weights", "activations"])

@@ -38,9 +38,9 @@ def search(
 ) -> None:
     """Learn each layer's bit-width by gradient descent, under a budget.
 
-    Widths are real numbers while they are learned, together with the weights: a quantizer between two whole widths
-    interpolates, and the loss pays for what the budget is missed by. Then they are rounded, repaired until the budget
-    holds, and frozen, and training goes on. The result is <out>/bits.yaml and a checkpoint for `flow build`,
+    Widths are real numbers while they are learned, together with the weights: a grid's step and ends need no whole one,
+    and the loss pays for what the budget is missed by. Then whole widths within the budget are tried on training
+    samples, and frozen, and training goes on. The result is <out>/bits.yaml and a checkpoint for `flow build`,
     search.json, and the path of the widths as a plot. A command that was stopped goes on where it was.
     """
     from rich.console import Console

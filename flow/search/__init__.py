@@ -2,6 +2,6 @@
 
 from flow.search.budget import Budget                  # what may be spent
 from flow.search.costs import costs                    # what each layer costs at each width
-from flow.search.repair import repaired                # whole widths within the budget
-from flow.search.run import search                     # the whole; imports TensorFlow
+from flow.search.repair import candidates              # whole widths within the budget
+from flow.search.run import find_widths, train_found   # the whole; imports TensorFlow
 """
