@@ -158,11 +158,23 @@ def window(layer: WeightLayer) -> dict:
 
 
 def weight_quantizer(bits: int, exponent: int):
-    """A weight quantizer with step 2**exponent; of 1 bit, weights are -1 and +1 steps."""
+    """A weight quantizer with step 2**exponent; of 1 bit, weights are -1 and +1 steps.
+
+    QKeras has no grid that ends below 1. Weights on such a grid are kept in units of where it ends, `alpha`, see
+    `weight_unit`.
+    """
     if bits == 1:
         return qkeras.binary(alpha=1 if exponent == 0 else 2.0**exponent)
-    integer = _integer_bits("weights", exponent + bits - 1)
-    return qkeras.quantized_bits(bits, integer, keep_negative=1, alpha=1)
+    integer = exponent + bits - 1
+    alpha = 1 if integer >= 0 else 2.0**integer
+    return qkeras.quantized_bits(bits, max(integer, 0), keep_negative=1, alpha=alpha)
+
+
+def weight_unit(layer: keras.layers.Layer) -> float:
+    """What the latent weights of a layer are to be multiplied with; not 1 where its quantizer has a constant scale."""
+    quantizer = getattr(layer, "kernel_quantizer_internal", None) or getattr(layer, "depthwise_quantizer_internal", None)
+    alpha = getattr(quantizer, "alpha", None)
+    return float(alpha) if isinstance(alpha, int | float) else 1.0
 
 
 def _integer_bits(name: str, integer: int) -> int:

@@ -222,6 +222,16 @@ def test_ranges_that_qkeras_cannot_have_are_refused():
         TINY.build_quantized(widths, ranges.model_copy(update={"activations": finer}))
 
 
+@pytest.mark.parametrize("exponent", [-1, -3, -6])
+def test_a_weight_grid_may_end_below_one(exponent):
+    quantize = weight_quantizer(3, exponent)
+    unit = quantize.alpha  # of the latent weights
+    values = np.linspace(-6, 6, 49).astype(np.float32) * 2.0**exponent
+    expected = np.clip(np.rint(values / 2.0**exponent), -4, 3) * 2.0**exponent
+    np.testing.assert_allclose(quantize(tf.constant(values / unit)), expected, rtol=0, atol=2.0**exponent * 1e-5)
+    assert unit == min(1, 2.0 ** (exponent + 2))
+
+
 def test_one_bit_is_a_step_up_or_down():
     values = tf.constant([-0.7, -0.01, 0.0, 0.3])
     for exponent in (0, -3):

@@ -23,6 +23,7 @@ from flow.training import calibrate
 from flow.training.batches import augment, epoch_batches
 from flow.training.checkpoints import checkpoint_dir, find_checkpoint, load_checkpoint, read_meta
 from flow.training.config import TrainConfig, default_config
+from flow.training.fast import build_trainable
 from flow.training.loop import accuracy, learning_rate, predict
 from flow.training.progress import Silent
 from flow.training.resume import TrainState, load_state, save_state
@@ -172,11 +173,39 @@ def test_fill_factors_are_the_best_of_a_finer_search():
 def test_the_step_of_an_activation_is_the_one_with_the_least_error():
     rng = np.random.default_rng(0)
     small, large = rng.uniform(0, 1.9, 1000), rng.normal(0, 4, 1000)
-    assert calibrate.best_exponent([(small, 4, False)]) == -3
-    assert calibrate.best_exponent([(large, 8, True)]) == -3
-    assert calibrate.best_exponent([(small, 8, True), (large, 8, True)]) == -3
-    # A value of 1 stays in range: QKeras has no finer grid.
-    assert calibrate.best_exponent([(small / 100, 4, False)]) == -4
+    assert calibrate.best_exponent([(small, 4, False)], -8) == -3
+    assert calibrate.best_exponent([(large, 8, True)], -8) == -3
+    assert calibrate.best_exponent([(small, 8, True), (large, 8, True)], -8) == -3
+    assert calibrate.best_exponent([(small / 100, 4, False)], -4) == -4
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+def test_weights_without_a_batch_normalization_fill_their_grid(few, bits):
+    # Weights much smaller than 1: a grid that reaches 1 would make most of them zero.
+    start = TINY.build_float()
+    kernel, bias = start.get_layer("dense").get_weights()
+    start.get_layer("dense").set_weights([kernel / 20, bias])
+    kernel = start.get_layer("dense").get_weights()[0]
+    widths = BitsSpec(weights={**BITS.weights, "dense": bits}, activations=BITS.activations)
+    prepared, ranges = calibrate.prepare(TINY, widths, start, few.x_train)
+    exponent = ranges.weights["dense"]
+    errors = {e: np.mean((calibrate.quantize(kernel, bits, e, True) - kernel) ** 2) for e in range(-24, 3)}
+    assert exponent == min(errors, key=errors.get) < 1 - bits
+    trained = build_trainable(TINY, widths, ranges)
+    calibrate.copy_weights(prepared, trained)
+    quantized = TINY.build_quantized(widths, ranges)
+    calibrate.copy_weights(trained, quantized)
+    layer = quantized.get_layer("dense")
+    # QKeras adds and subtracts the latent weight, which leaves a rounding error of float32
+    np.testing.assert_allclose(
+        layer.kernel_quantizer_internal(layer.kernel),
+        calibrate.quantize(kernel, bits, exponent, True),
+        rtol=0,
+        atol=2.0**exponent * 1e-5,
+    )
+    back = TINY.build_float()
+    calibrate.copy_weights(quantized, back)
+    np.testing.assert_allclose(back.get_layer("dense").get_weights()[0], kernel, rtol=1e-6)
 
 
 def test_statistics_are_means_over_batches(few):

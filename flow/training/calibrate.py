@@ -20,6 +20,7 @@ from flow.keras_env import keras
 from flow.quantizers import UNIFORM, find_system
 from flow.quantizers.n2uq import N2UQWeights
 from flow.training.loop import as_numbers
+from keras_models.build import weight_unit
 from keras_models.ranges import (
     Ranges,
     accumulator_exponent,
@@ -34,7 +35,7 @@ CALIBRATION_IMAGES = 512
 STATISTICS_IMAGES = 5000
 _STATISTICS_BATCH = 250
 _CLIP_RATIOS = np.linspace(0.3, 1.2, 91)
-_COARSEST = 6
+_FINEST, _COARSEST = -20, 6
 
 
 def quantize(values: np.ndarray, bits: int, exponent: int, signed: bool) -> np.ndarray:
@@ -53,15 +54,13 @@ def quantize(values: np.ndarray, bits: int, exponent: int, signed: bool) -> np.n
     return np.clip(np.rint(np.asarray(values, np.float64) / step), low, high) * step
 
 
-def best_exponent(parts: list[tuple[np.ndarray, int, bool]]) -> int:
+def best_exponent(parts: list[tuple[np.ndarray, int, bool]], finest: int) -> int:
     """The common power-of-two step with the least squared error.
-
-    QKeras takes no step so fine that a value of 1 is out of range.
 
     Args:
         parts: the tensors that share the step: values, bits, signed.
+        finest: exponent of the least step that is tried.
     """
-    finest = max(signed - bits for _, bits, signed in parts)
     errors = {
         exponent: sum(
             float(np.mean((quantize(values, bits, exponent, signed) - values) ** 2)) for values, bits, signed in parts
@@ -74,8 +73,8 @@ def best_exponent(parts: list[tuple[np.ndarray, int, bool]]) -> int:
 def weight_exponent(kernel: np.ndarray, bits: int) -> int:
     """The power-of-two step of weights that no batch normalization rescales; for 1 bit the power nearest to mean|w|."""
     if bits > 1:
-        return best_exponent([(kernel, bits, True)])
-    size = max(float(np.abs(kernel).mean()), 2.0**-20)
+        return best_exponent([(kernel, bits, True)], _FINEST)
+    size = max(float(np.abs(kernel).mean()), 2.0**_FINEST)
     below = int(np.floor(np.log2(size)))
     return min((below, below + 1), key=lambda exponent: abs(2.0**exponent - size))
 
@@ -216,6 +215,8 @@ def prepare(
 def activation_exponents(model: keras.Model, spec: ModelSpec, bits: BitsSpec, images: np.ndarray) -> dict[str, int]:
     """The step of each activation quantizer by least squares; one for both operands of an add.
 
+    QKeras takes none so fine that a value of 1 is out of range.
+
     Args:
         model: a float network of the topology.
         spec: the topology.
@@ -232,9 +233,14 @@ def activation_exponents(model: keras.Model, spec: ModelSpec, bits: BitsSpec, im
     for quantizer, value in zip(quantizers, values, strict=True):
         value = value.numpy() if quantizer.signed else np.maximum(value.numpy(), 0)
         parts[quantizer.name] = (value, bits.activations[quantizer.name], quantizer.signed)
-    found = {name: best_exponent([part]) for name, part in parts.items()}
+
+    def chosen(*names: str) -> int:
+        shared = [parts[name] for name in names]
+        return best_exponent(shared, finest=max(signed - width for _, width, signed in shared))
+
+    found = {name: chosen(name) for name in parts}
     for _, left, right in spec.adds():
-        found[left] = found[right] = best_exponent([parts[left], parts[right]])
+        found[left] = found[right] = chosen(left, right)
     return found
 
 
@@ -244,6 +250,8 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
     What an activation of the target has learned stays where the source's has nothing to learn.
     """
     for layer in target.layers:
-        values = source.get_layer(layer.name).get_weights() if layer.weights else []
+        other = source.get_layer(layer.name)
+        values = other.get_weights() if layer.weights else []
         if values:
-            layer.set_weights(values)
+            units = weight_unit(other) / weight_unit(layer)
+            layer.set_weights([values[0] * units, *values[1:]] if units != 1 else values)
