@@ -1,7 +1,7 @@
 """What a network is for, and the figures that say how well it does it.
 
-    scores = score("classification", logits, samples, labels)      # {"accuracy": 0.91}
-    scores_text(scores)                                             # "91.00%"
+scores = score("classification", logits, samples, labels)      # {"accuracy": 0.91}
+scores_text(scores)                                             # "91.00%"
 """
 
 from __future__ import annotations

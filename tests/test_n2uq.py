@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import networks
 import numpy as np
@@ -15,9 +16,11 @@ from flow.bits import BitsSpec
 from flow.boards import find_board
 from flow.datasets import load as load_dataset
 from flow.errors import FlowError
-from flow.fold import compare_trained_deployed, fold_network
+from flow.fold import compare_trained_deployed, fold_network, pending
+from flow.fold.grids import ThresholdGrid
+from flow.fold.steps import Affine, Chain, Leak, turning_channels
 from flow.folding import Amount, solve
-from flow.ir import WeightCode
+from flow.ir import Threshold, WeightCode, Weighted
 from flow.keras_env import keras, qkeras, tf
 from flow.network import load_model_file
 from flow.quantizers import FLOOR, SYSTEMS, gste
@@ -280,8 +283,15 @@ def test_the_price_of_odd_codes_is_measured_on_the_same_codes(tmp_path):
     graph = hls.convert(fold_network(network(bits=2)))
     uniform = price.uniform_codes(graph)
     names = price.priced_layers(graph)
-    assert sorted(names) == ["s1_conv1", "s1_conv2", "s1_skip"]
-    for name in names:
+    layers = [name for name in names if isinstance(graph.by_name[name], Weighted)]
+    assert sorted(layers) == ["s1_conv1", "s1_conv2", "s1_skip"]
+    sums = {name: graph.readers(name)[0].name for name in layers}
+    assert set(names) - set(layers) == {
+        reader
+        for name, reader in sums.items()
+        if uniform.by_name[name].output.width_bits < graph.by_name[name].output.width_bits
+    }
+    for name in layers:
         odd, codes = graph.by_name[name], uniform.by_name[name]
         np.testing.assert_array_equal(odd.weights, 2 * codes.weights + 1)
         assert codes.weight_code is WeightCode.TWOS and codes.output.width_bits <= odd.output.width_bits
@@ -289,9 +299,33 @@ def test_the_price_of_odd_codes_is_measured_on_the_same_codes(tmp_path):
     cheap = price.measure_uniform(graph, folding, {}, networks.CACHE)
     odd = network_synthesis.measure(write(graph, folding, tmp_path), {}, networks.CACHE).layers
     assert list(cheap) == names
-    for name in names:
+    for name in layers:
         assert 0.7 * odd[name].luts_used < cheap[name].luts_used < odd[name].luts_used
+    assert all(cheap[name].luts_used <= odd[name].luts_used for name in names)
     assert price.measure_uniform(uniform, folding, {}, networks.CACHE) == {}
+
+
+@pytest.mark.parametrize("behind", ["pool", "fork", "flatten"])
+def test_narrower_sums_reach_what_hands_them_on(behind: str):
+    """Uniform codes have narrower accumulators: whatever copies their elements follows."""
+    source = keras.layers.Input((8, 8, 4), name="pixels")
+    x = qkeras.QConv2D(4, 3, kernel_quantizer=N2UQWeights(2), use_bias=False, name="conv")(source)
+    if behind == "pool":
+        x = N2UQActivation(2, 0, name="codes")(keras.layers.MaxPooling2D(2, name="pool")(x))
+    elif behind == "fork":
+        x = keras.layers.Add(name="sum")([N2UQActivation(2, 0, name=name)(x) for name in ("codes", "others")])
+    else:
+        x = N2UQActivation(2, 0, name="codes")(keras.layers.Flatten(name="flat")(x))
+    model = keras.Model(source, x)
+    networks.randomize(model)
+    graph = hls.convert(fold_network(model))
+    uniform = price.uniform_codes(graph)
+    assert uniform.by_name["conv"].output.width_bits < graph.by_name["conv"].output.width_bits
+    readers = [node.name for node in graph.nodes if isinstance(node, Threshold)]
+    assert len(readers) == (2 if behind == "fork" else 1)
+    assert price.priced_layers(graph) == ["conv", *readers]
+    for name in readers:
+        assert uniform.sources(uniform.by_name[name])[0].width_bits == uniform.by_name["conv"].output.width_bits
 
 
 def test_the_start_is_the_uniform_quantizer_with_the_least_error():
@@ -340,6 +374,25 @@ def test_a_falling_rectifier_in_front_of_thresholds_is_refused():
         fold_network(chain(*layers, N2UQActivation(2, name="codes")))
     with pytest.raises(FlowError, match="leak: its slope below zero"):
         fold_network(chain(networks.conv(4, name="conv"), keras.layers.LeakyReLU(-0.5, name="leak"), networks.relu(3)))
+
+
+@pytest.mark.parametrize("slope", [1.0, -1.0])
+def test_codes_that_rise_and_fall_again_have_no_thresholds(monkeypatch, slope: float):
+    """A handler that let such a function through would give wrong codes: the fold looks at the function itself."""
+    valley = Chain(0, (Affine(np.zeros(2), np.array([1.0, slope]), np.zeros(2)), Leak(np.array([0.5, -0.5]))))
+    grid = ThresholdGrid(2, 0, False, 0, 3, thresholds=(2.5, 5.0, 9.0), scale=1.0)
+    low, high = np.array([-40, -40]), np.array([40, 40])
+    assert turning_channels(valley, grid, low, high).tolist() == [1]
+    monkeypatch.setattr(pending, "_rectified", lambda name, value, slope, ceiling: replace(
+        value, chain=value.chain.then(Leak(slope, ceiling))))  # fmt: skip
+    trained = chain(
+        networks.conv(4, name="conv"), keras.layers.LeakyReLU(-0.5, name="leak"), networks.relu(3, name="codes")
+    )
+    networks.randomize(trained)
+    with pytest.raises(
+        FlowError, match=r"codes: its thresholds do not increase after folding: in channel 0 \(4 of 4\)"
+    ):
+        fold_network(trained)
 
 
 def test_a_rising_rectifier_is_folded():

@@ -21,6 +21,7 @@ from flow.report.summary import summary_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 
+
 def leaves(plain: dict, path: str = "") -> list[str]:
     """Paths of all keys of the fixed part of the schema."""
     free = {"bits", "resources.layers", "timing.modules", "folding", "seconds", "versions", "not_measured"}

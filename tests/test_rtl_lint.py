@@ -37,9 +37,32 @@ EXTREMES: dict[str, list[dict[str, int]]] = {
         {"MW": 128, "SIMD": 128, "PE": 1, "IN_WIDTH": 8, "IN_SIGNED": 1, "WEIGHT_WIDTH": 16, "ACC_WIDTH": 40},
     ],
     "serial_matvec": [
-        {"MW": 1, "MH": 1, "PE": 1, "SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 3, "COUNT": 2, "WIDTHS": 0x32, "VECTORS": 1, "ACC_WIDTH": 4},  # noqa: E501
+        {
+            "MW": 1,
+            "MH": 1,
+            "PE": 1,
+            "SIMD": 1,
+            "IN_WIDTH": 1,
+            "WEIGHT_WIDTH": 3,
+            "COUNT": 2,
+            "WIDTHS": 0x32,
+            "VECTORS": 1,
+            "ACC_WIDTH": 4,
+        },
         {"MW": 288, "SIMD": 144, "PE": 1, "IN_WIDTH": 8, "IN_SIGNED": 1, "VECTORS": 1024, "ACC_WIDTH": 21},
-        {"MW": 1, "MH": 1, "PE": 1, "SIMD": 1, "IN_WIDTH": 1, "WEIGHT_WIDTH": 3, "COUNT": 2, "WIDTHS": 0x32, "WEIGHT_ODD": 1, "VECTORS": 1, "ACC_WIDTH": 5},  # noqa: E501
+        {
+            "MW": 1,
+            "MH": 1,
+            "PE": 1,
+            "SIMD": 1,
+            "IN_WIDTH": 1,
+            "WEIGHT_WIDTH": 3,
+            "COUNT": 2,
+            "WIDTHS": 0x32,
+            "WEIGHT_ODD": 1,
+            "VECTORS": 1,
+            "ACC_WIDTH": 5,
+        },
         {"MW": 288, "SIMD": 144, "PE": 1, "IN_WIDTH": 8, "WEIGHT_ODD": 1, "VECTORS": 1024, "ACC_WIDTH": 22},
     ],
     "depthwise": [
@@ -81,13 +104,19 @@ EXTREMES: dict[str, list[dict[str, int]]] = {
     ],
     "affine": [{}, {"SHIFT": 0, "OUT_WIDTH": 1, "OUT_SIGNED": 1}, {"IN_WIDTH": 20, "MULT_WIDTH": 20, "IN_SIGNED": 0}],
     "pool": [{}, {"OP": 1, "OUT_WIDTH": 6}],
-    "max_pool": [dict.fromkeys(["LANES", "CHANNELS", "HEIGHT", "WIDTH", "KERNEL_H", "KERNEL_W", "IN_WIDTH", "OUT_WIDTH"], 1)],  # noqa: E501
+    "max_pool": [
+        dict.fromkeys(["LANES", "CHANNELS", "HEIGHT", "WIDTH", "KERNEL_H", "KERNEL_W", "IN_WIDTH", "OUT_WIDTH"], 1)
+    ],
     "sum_pool": [{"HEIGHT": 32, "WIDTH": 32, "KERNEL_H": 32, "KERNEL_W": 32, "OUT_WIDTH": 14}],
     "argmax": [{"CHANNELS": 2, "IN_WIDTH": 1, "OUT_WIDTH": 1}, {"CHANNELS": 1000, "LANES": 8, "OUT_WIDTH": 10}],
     "axis_input": [{"LANES": 1, "WIDTH": 1, "BEATS_PER_FRAME": 1}, {"WIDTH": 33}],
     "axis_output": [{"LANES": 1, "WIDTH": 1, "BEATS_PER_FRAME": 1}, {"WIDTH": 33, "SIGNED": 0}],
-    "axi_lite_registers": [{"BUILD": 2**31, "RESET_CYCLES": 1}, {"IN_BEATS": 2**31 - 1, "RESET_CYCLES": 2**31 - 1},
-        {"LAYERS": 48, "COUNT": 4, "WIDTHS": 0x8432}, {"LAYERS": 1, "COUNT": 2, "WIDTHS": 0x42}],
+    "axi_lite_registers": [
+        {"BUILD": 2**31, "RESET_CYCLES": 1},
+        {"IN_BEATS": 2**31 - 1, "RESET_CYCLES": 2**31 - 1},
+        {"LAYERS": 48, "COUNT": 4, "WIDTHS": 0x8432},
+        {"LAYERS": 1, "COUNT": 2, "WIDTHS": 0x42},
+    ],
     "frame_configuration": [dict.fromkeys(["FIELDS", "BEATS_PER_FRAME"], 1), {"FIELDS": 48, "COUNT": 4}],
 }
 ILLEGAL: list[tuple[str, dict[str, int], str]] = [

@@ -55,7 +55,9 @@ BOX = """Copyright 1986-2022 Xilinx, Inc. All Rights Reserved.
 
 """
 
-UTILIZATION = BOX.format(command="report_utilization", device="xc7z020clg400-1", state="Routed") + """
+UTILIZATION = (
+    BOX.format(command="report_utilization", device="xc7z020clg400-1", state="Routed")
+    + """
 Utilization Design Information
 
 1. Slice Logic
@@ -103,9 +105,12 @@ Utilization Design Information
 |   DSP48E1 only |    4 |       |            |           |       |
 +----------------+------+-------+------------+-----------+-------+
 """
+)
 
 #: an UltraScale+ chip straight from synthesis, by an older Vivado, which has no column Prohibited
-UTILIZATION_CLB = BOX.format(command="report_utilization", device="xck26-sfvc784-2LV-c", state="Synthesized") + """
+UTILIZATION_CLB = (
+    BOX.format(command="report_utilization", device="xck26-sfvc784-2LV-c", state="Synthesized")
+    + """
 1. CLB Logic
 ------------
 
@@ -137,6 +142,7 @@ UTILIZATION_CLB = BOX.format(command="report_utilization", device="xck26-sfvc784
 | DSPs      |    4 |     0 |      1248 |  0.32 |
 +-----------+------+-------+-----------+-------+
 """
+)
 
 _SUMMARY = """
 ------------------------------------------------------------------------------------------------

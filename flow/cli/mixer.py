@@ -61,9 +61,7 @@ def mixer(
     with console_progress(console) as progress:
         progress.on_message(loaded.source)
         try:
-            curve = evaluate_mixer(
-                checkpoint, spec.name, widths, loaded, samples, seed, check, places, out, progress
-            )
+            curve = evaluate_mixer(checkpoint, spec.name, widths, loaded, samples, seed, check, places, out, progress)
         except KeyboardInterrupt:
             progress.on_message("stopped; the same command goes on after the last configuration")
             raise typer.Exit(130) from None

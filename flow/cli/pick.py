@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 def pick(
     curve: Annotated[Path, typer.Argument(metavar="CURVE", help="What `flow mixer` wrote: its folder or its JSON.")],
-    avg_bits: Annotated[
-        float | None, typer.Option(help="Average bits of the layers that can change, at most.")
-    ] = None,
+    avg_bits: Annotated[float | None, typer.Option(help="Average bits of the layers that can change, at most.")] = None,
     budget_cycles: Annotated[int | None, typer.Option(min=1, help="Cycles between frames, at most.")] = None,
     build: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Folder of a build with --runtime-bits, whose cycles they are.")

@@ -1,9 +1,9 @@
 """Finished builds side by side: a table, JSON, CSV, and one HTML page that needs nothing but itself.
 
-    runs = load_runs([Path("runs/resnet8-2-cifar10"), Path("runs/resnet8-4-cifar10")])
-    comparison = compare(runs)
-    console.print(screen_table(comparison))
-    write(comparison, Path("comparison"))
+runs = load_runs([Path("runs/resnet8-2-cifar10"), Path("runs/resnet8-4-cifar10")])
+comparison = compare(runs)
+console.print(screen_table(comparison))
+write(comparison, Path("comparison"))
 """
 
 from __future__ import annotations

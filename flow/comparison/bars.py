@@ -76,9 +76,7 @@ def folding_bars(comparison: Comparison) -> BarTable | None:
     return BarTable("folding", "Folding", caption, _cells(comparison, known, cell))
 
 
-def _rows(
-    comparison: Comparison, figure: Callable[[LayerRow], float | None], longest: float
-) -> dict[str, list[Bar]]:
+def _rows(comparison: Comparison, figure: Callable[[LayerRow], float | None], longest: float) -> dict[str, list[Bar]]:
     """Layers where some run has more than nothing."""
 
     def cell(layer: LayerRow) -> Bar:
@@ -88,9 +86,7 @@ def _rows(
     return _cells(comparison, [layer for layer in comparison.layers if figure(layer)], cell)
 
 
-def _cells(
-    comparison: Comparison, layers: Sequence[LayerRow], cell: Callable[[LayerRow], Bar]
-) -> dict[str, list[Bar]]:
+def _cells(comparison: Comparison, layers: Sequence[LayerRow], cell: Callable[[LayerRow], Bar]) -> dict[str, list[Bar]]:
     by_place = {(layer.layer, layer.run): layer for layer in comparison.layers}
     rows: dict[str, list[Bar]] = {}
     for name in dict.fromkeys(layer.layer for layer in layers):

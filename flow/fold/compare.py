@@ -75,9 +75,7 @@ def compare_trained_deployed(
         for fraction_bits, unit, a, b in zip(fractions, units, want, have, strict=True):
             a = tf.reshape(a, tf.shape(b))
             # QKeras leaves float32 rounding errors of its straight-through sum on the codes
-            unequal = (
-                tf.round(tf.cast(a, tf.float32) * unit) != tf.cast(b, tf.float32) * 2.0**fraction_bits
-            )
+            unequal = tf.round(tf.cast(a, tf.float32) * unit) != tf.cast(b, tf.float32) * 2.0**fraction_bits
             activations += tf.math.count_nonzero(unequal)
         labels = tf.math.count_nonzero(label(want_logits, middle) != label(have_logits, 0.0))
         return activations, labels

@@ -160,9 +160,7 @@ class Fold:
         if entry["class_name"] != "InputLayer":
             shape = tuple(self.layer(entry).output_shape[1:])
         if len(shape) not in (1, 2, 3):
-            raise FlowError(
-                f"the input has shape {shape}; (H, W, C), (steps, C) or (C,) are supported"
-            )
+            raise FlowError(f"the input has shape {shape}; (H, W, C), (steps, C) or (C,) are supported")
         return as_image(shape)
 
     def _behind_input(self, kinds: tuple[str, ...]) -> list[dict]:

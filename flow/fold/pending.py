@@ -10,7 +10,7 @@ import numpy as np
 from flow.errors import FlowError
 from flow.fold.grids import Grid, ThresholdGrid, read_grid
 from flow.fold.rescale import find_rescale
-from flow.fold.steps import Affine, Chain, Clamp, Leak, Step, find_steps
+from flow.fold.steps import Affine, Chain, Clamp, Leak, Step, find_steps, turning_channels
 from flow.fold.value import Value
 from flow.quantizers import FLOOR, MAX_THRESHOLD_BITS
 from flow.twin.layers import Requantize, Threshold
@@ -37,9 +37,13 @@ def quantize(fold: Fold, name: str, trained: str, value: Value, grid: Grid, step
     if not 1 <= grid.bits <= MAX_ACTIVATION_BITS:
         raise FlowError(f"{name}: activations have 1 to {MAX_ACTIVATION_BITS} bits, not {grid.bits}")
     bits = max(grid.bits, 2) if grid.signed else grid.bits
+    turning = turning_channels(value.chain, grid, value.low, value.high)
+    if turning.size:
+        raise FlowError(
+            f"{name}: its thresholds do not increase after folding: in channel {turning[0]} ({turning.size} of "
+            f"{len(value.low)}) the codes rise and fall again with the sum; what is in front of it is not monotone"
+        )
     steps = find_steps(value.chain, grid, value.low, value.high)
-    if (np.diff(np.where(steps.flip[:, None], -1, 1) * steps.thresholds, axis=1) < 0).any():
-        raise FlowError(f"{name}: its thresholds do not increase after folding: what is in front of it is not monotone")
     shared = {
         "input_fraction_bits": value.fraction_bits,
         "output_fraction_bits": grid.fraction_bits,
@@ -165,9 +169,10 @@ def read_n2uq(layer: Any) -> tuple[ThresholdGrid, float | None]:
             raise FlowError(f"{name}: its {what} is {scale:g} and must be above {FLOOR:g}; the training diverged")
     edges = start + np.concatenate([[0.0], np.cumsum(intervals)])
     thresholds = edges[:-1] + intervals / 2
-    if not (np.isfinite(thresholds).all() and np.isfinite([input_scale, output_scale]).all()) or (
-        np.diff(thresholds) <= 0
-    ).any():
+    if (
+        not (np.isfinite(thresholds).all() and np.isfinite([input_scale, output_scale]).all())
+        or (np.diff(thresholds) <= 0).any()
+    ):
         raise FlowError(f"{name}: its thresholds do not increase: {thresholds.tolist()}; the training diverged")
     fraction_bits = 0 if exponent is None else -int(exponent)
     top = len(intervals)

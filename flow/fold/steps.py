@@ -13,6 +13,9 @@ import numpy as np
 
 from flow.fold.grids import Grid
 
+#: integers of each channel at which a function is looked at to see that it only rises or only falls
+_SAMPLES = 1025
+
 
 @dataclass(frozen=True)
 class Affine:
@@ -172,3 +175,13 @@ def find_steps(chain: Chain, grid: Grid, low: np.ndarray, high: np.ndarray) -> S
         above = np.where(reached & (above - below > 1), middle, above)
         below = np.where(~reached & (above - below > 1), middle, below)
     return Steps(above * sign, flip, np.asarray(low, np.int64), np.asarray(high, np.int64), grid)
+
+
+def turning_channels(chain: Chain, grid: Grid, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """The channels in which the codes both rise and fall, int64 (n,), which no thresholds can express.
+
+    They are evaluated at both ends and evenly in between; arguments as of `find_steps`.
+    """
+    integers = np.rint(np.linspace(low, high, _SAMPLES)).astype(np.int64)
+    rises = np.diff(grid.codes(chain(integers)), axis=0) * np.where(chain.direction < 0, -1, 1)
+    return np.flatnonzero((rises < 0).any(axis=0))

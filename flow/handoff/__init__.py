@@ -1,8 +1,8 @@
 """Hand-off of a finished build to the chip vendor's tools, and their reports back into the build's report.
 
-    build = finished(Path("runs/resnet8-4-cifar10"))
-    write(build, "vivado", Path("to-vivado"))
-    collect(build, Path("to-vivado"))
+build = finished(Path("runs/resnet8-4-cifar10"))
+write(build, "vivado", Path("to-vivado"))
+collect(build, Path("to-vivado"))
 """
 
 from __future__ import annotations

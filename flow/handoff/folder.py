@@ -39,9 +39,7 @@ def check_place(place: Path) -> None:
 
 def seal(folder: Path, target: str, build: FinishedBuild) -> None:
     """Writes the manifest: whose hand-off it is, and the SHA-256 of every file."""
-    files = {
-        path.relative_to(folder).as_posix(): _sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()
-    }
+    files = {path.relative_to(folder).as_posix(): _sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     head = {"flow": __version__, "target": target, "network": build.design.name, "build": f"{build.identity:08x}"}
     board = {"board": build.board.name, "part": build.board.part, "clock_mhz": build.board.clock_mhz}
     write_json(folder / MANIFEST, head | board | {"files": files})

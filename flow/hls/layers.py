@@ -101,9 +101,7 @@ class Depthwise(_IntegerActivation):
 
     def output_shape(self) -> list[int]:
         ends = {"height": ("top", "bottom"), "width": ("left", "right")}
-        sizes = (
-            self.get_attr(f"in_{side}") + sum(self.get_attr(f"pad_{end}") for end in ends[side]) for side in ends
-        )
+        sizes = (self.get_attr(f"in_{side}") + sum(self.get_attr(f"pad_{end}") for end in ends[side]) for side in ends)
         out_h, out_w = (
             (size - self.get_attr(f"filt_{side}")) // self.get_attr(f"stride_{side}") + 1
             for size, side in zip(sizes, ends, strict=True)
@@ -263,13 +261,17 @@ WINDOW_FIELDS = """    static const unsigned in_height = {in_height};
     static const unsigned pad_right = {pad_right};
 """
 
-_DEPTHWISE_CONFIG = """struct config{index} : nnet::depthwise_config {{
-""" + WINDOW_FIELDS + """    static const unsigned multiplier = {multiplier};
+_DEPTHWISE_CONFIG = (
+    """struct config{index} : nnet::depthwise_config {{
+"""
+    + WINDOW_FIELDS
+    + """    static const unsigned multiplier = {multiplier};
     static const int input_fraction_bits = {input_fraction_bits};
     static const unsigned reuse_factor = {reuse};
     typedef {weight_t.name} weight_t;
     typedef {bias_t.name} bias_t;
 }};\n"""
+)
 
 _ARGMAX_CONFIG = """struct config{index} : nnet::argmax_config {{
     static const unsigned n_in = {n_in};

@@ -103,8 +103,11 @@ def _read_serial(layer: dict, config: dict, shape: list[int]) -> list[int]:
 
 # -- C++ ---------------------------------------------------------------------------------------------------------------
 
-_SERIAL_MATVEC_CONFIG = """struct config{index} : nnet::serial_matvec_config {{
-""" + WINDOW_FIELDS + """    static const unsigned n_filt = {n_filt};
+_SERIAL_MATVEC_CONFIG = (
+    """struct config{index} : nnet::serial_matvec_config {{
+"""
+    + WINDOW_FIELDS
+    + """    static const unsigned n_filt = {n_filt};
     static const unsigned top_bits = {top_bits};
     static const bool odd = {odd};
     static const int input_fraction_bits = {input_fraction_bits};
@@ -115,6 +118,7 @@ _SERIAL_MATVEC_CONFIG = """struct config{index} : nnet::serial_matvec_config {{
         return widths[{entry}];
     }}
 }};\n"""
+)
 
 _REQUANTIZE_TABLE_CONFIG = """struct config{index} : nnet::requantize_table_config {{
     static const unsigned n_in = {n_in};

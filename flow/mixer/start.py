@@ -49,9 +49,7 @@ def normalized_float(plan: RuntimePlan, start: keras.Model, images: np.ndarray) 
     return model
 
 
-def start_model(
-    plan: RuntimePlan, start: keras.Model, images: np.ndarray, nesting: str
-) -> tuple[RuntimeModel, Ranges]:
+def start_model(plan: RuntimePlan, start: keras.Model, images: np.ndarray, nesting: str) -> tuple[RuntimeModel, Ranges]:
     """The network at the start of stage I, from a float network whose filters are rescaled to fill all widths.
 
     Returns:

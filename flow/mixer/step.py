@@ -57,7 +57,5 @@ def _sums(left: list[list], right: list[list]) -> list[list]:
 def _sum(a, b):
     """Of two gradients; those of gathered rows keep the rows, which the optimizer sums."""
     if isinstance(a, tf.IndexedSlices):
-        return tf.IndexedSlices(
-            tf.concat([a.values, b.values], 0), tf.concat([a.indices, b.indices], 0), a.dense_shape
-        )
+        return tf.IndexedSlices(tf.concat([a.values, b.values], 0), tf.concat([a.indices, b.indices], 0), a.dense_shape)
     return a + b

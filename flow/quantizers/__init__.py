@@ -1,8 +1,8 @@
 """Quantization systems beside QKeras' own: which parts of a network a system quantizes, without TensorFlow.
 
-    from flow.quantizers.n2uq import N2UQActivation, N2UQWeights      # Keras layer and weight quantizer
-    from flow.quantizers.start import start_activations               # their start from training images
-    system = find_system("n2uq")
+from flow.quantizers.n2uq import N2UQActivation, N2UQWeights      # Keras layer and weight quantizer
+from flow.quantizers.start import start_activations               # their start from training images
+system = find_system("n2uq")
 """
 
 from __future__ import annotations

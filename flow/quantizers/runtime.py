@@ -45,9 +45,7 @@ class RuntimeWidths(keras.layers.Layer):
     def build(self, input_shape) -> None:
         top = keras.initializers.Constant(len(self.widths) - 1)
         shape = (len(self.layers),)
-        self.selection = self.add_weight(
-            name="selection", shape=shape, dtype="int32", initializer=top, trainable=False
-        )
+        self.selection = self.add_weight(name="selection", shape=shape, dtype="int32", initializer=top, trainable=False)
         super().build(input_shape)
 
     def call(self, inputs):

@@ -1,8 +1,8 @@
 """The report of a build: `report.json`, `report.md` with plots, and the closing table.
 
-    report = check(plain)                # a dictionary with every key of `Report`
-    write(report, folder)
-    console.print(closing_table(report))
+report = check(plain)                # a dictionary with every key of `Report`
+write(report, folder)
+console.print(closing_table(report))
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ class OddCodes(_Part):
     """Odd weight codes (N2UQ) against uniform codes of equal bits, by synthesis of each layer's module alone.
 
     Attributes:
-        layers: that have odd codes of 2 bits at least.
+        layers: that have odd codes of 2 bits at least, and the quantizers of their sums.
         lut, uniform_lut: of logic and of memory, the sum over these layers, at one folding.
     """
 

@@ -97,7 +97,7 @@ def _quantizer_rows(report: Report) -> list[tuple[str, str]]:
     rows = [] if report.quantizer == UNIFORM else [("quantizer", report.quantizer)]
     codes = report.odd_codes
     if codes is not None:
-        told = f"{codes.price:+.1%} LUT in the {len(codes.layers)} layers that have them, each synthesized alone"
+        told = f"{codes.price:+.1%} LUT in the {len(codes.layers)} layers with them or their sums, each alone"
         rows.append(
             (
                 "price of odd weight codes over uniform, equal bits and folding",

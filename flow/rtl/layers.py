@@ -232,9 +232,7 @@ def threshold(context: Context, node: Threshold) -> Layer:
 
 
 def requantize(context: Context, node: Requantize) -> Layer:
-    layer, fold, parameters, ports = elementwise(
-        context, node, f"{node.name}: (x * M + B) >> {node.shift}, saturated."
-    )
+    layer, fold, parameters, ports = elementwise(context, node, f"{node.name}: (x * M + B) >> {node.shift}, saturated.")
     file = f"{node.name}_scale.hex"
     layer.memories[file] = memory.pack_requantize(
         node.multiplier, node.bias, fold.lanes, node.multiplier_bits, node.bias_bits

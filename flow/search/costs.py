@@ -86,9 +86,7 @@ def costs(spec: ModelSpec, budget: Budget, board: Board, utilization: float, max
     return _lut_costs(spec, names, sources, cycles, limit)
 
 
-def _lut_costs(
-    spec: ModelSpec, names: tuple[str, ...], sources: tuple[str, ...], cycles: int, limit: float
-) -> Costs:
+def _lut_costs(spec: ModelSpec, names: tuple[str, ...], sources: tuple[str, ...], cycles: int, limit: float) -> Costs:
     tables = np.zeros((len(names), MAX_BITS, MAX_BITS))
     fixed = 0.0
     for reads in WIDTHS:

@@ -107,9 +107,7 @@ class Simulator:
         gaps = [b[1] - a[1] for part in frames for a, b in itertools.pairwise(part)]
         first = frames[0][0]
         cycles = max(part[-1][1] - part[0][0] + 1 for part in frames)
-        return Simulated(
-            outputs, first[1] - first[0] + 1, max(gaps, default=0), cycles, time.monotonic() - start
-        )
+        return Simulated(outputs, first[1] - first[0] + 1, max(gaps, default=0), cycles, time.monotonic() - start)
 
     def explain(self, images: np.ndarray, configuration: Configuration | None = None) -> Difference:
         """Runs a few images with every stream recorded and compares layer by layer with golden.

@@ -118,9 +118,7 @@ def run_job(
             "\n".join(script), folder, log.with_suffix(".yosys.log"), job.name, timeout_s
         ).seconds
         options = ["--json", "netlist.json", "--report", "report.json", "--lpf-allow-unconstrained", *routing]
-        routed = nextpnr.place_and_route(
-            options, folder, log.with_suffix(".nextpnr.log"), job.name, timeout_s, cpu_s
-        )
+        routed = nextpnr.place_and_route(options, folder, log.with_suffix(".nextpnr.log"), job.name, timeout_s, cpu_s)
         figures = _figures(read_json(folder / "report.json"), job.name) if routed else dict.fromkeys(_FIGURES)
     seconds += routed.seconds if routed else cpu_s
     known = {"seconds": round(seconds, 2), "seed": SEED, "tool": tool, "flags": flags}

@@ -1,4 +1,4 @@
-"""What odd weight codes cost: the layers that have them, against the same layers with uniform codes of equal bits."""
+"""What odd weight codes cost: layers that have them or take their sums, against the same with uniform codes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,44 @@ from dataclasses import replace
 from pathlib import Path
 
 from flow.folding import Folding
-from flow.ir import Graph, Node, WeightCode, Weighted, signed_width
+from flow.ir import (
+    Flatten,
+    Fork,
+    Graph,
+    MaxPool,
+    Node,
+    Output,
+    Requantize,
+    TensorType,
+    Threshold,
+    WeightCode,
+    Weighted,
+    Window,
+    signed_width,
+)
 from flow.rtl import write
 from flow.synth import xc7
 from flow.synth.network import layer_jobs
 from flow.synth.xc7 import Resources
 
+#: nodes that hand on the elements that they read
+_COPIES = (Output, Fork, Window, MaxPool, Flatten)
+
 
 def priced_layers(graph: Graph) -> list[str]:
-    """The layers with odd weight codes; a single bit is -1 or +1 in every system and has no price."""
-    return [node.name for node in graph.nodes if _is_priced(node)]
+    """The layers with odd weight codes, and the quantizers that compare their sums, which are wider for it.
+
+    A single bit is -1 or +1 in every system and has no price.
+    """
+    uniform = uniform_codes(graph).by_name
+
+    def differs(node: Node) -> bool:
+        if isinstance(node, Weighted):
+            return _is_odd(node)
+        sources = [(graph.by_name[name].output, uniform[name].output) for name in node.inputs]
+        return isinstance(node, Threshold | Requantize) and any(ours != plain for ours, plain in sources)
+
+    return [node.name for node in graph.nodes if differs(node)]
 
 
 def uniform_codes(graph: Graph) -> Graph:
@@ -25,7 +53,15 @@ def uniform_codes(graph: Graph) -> Graph:
 
     The memories hold the same bits, so that nothing but the arithmetic differs.
     """
-    return Graph(graph.name, tuple(_uniform(graph, node) if _is_priced(node) else node for node in graph.nodes))
+    found: dict[str, Node] = {}
+    for node in graph.nodes:
+        sources = tuple(found[name].output for name in node.inputs)
+        if _is_odd(node):
+            node = _uniform(node, sources[0])
+        elif isinstance(node, _COPIES):
+            node = replace(node, output=replace(node.output, width_bits=sources[0].width_bits))
+        found[node.name] = node
+    return Graph(graph.name, tuple(found.values()), graph.runtime)
 
 
 def measure_uniform(
@@ -54,10 +90,10 @@ def measure_uniform(
     return {name: found[name] for name in names}
 
 
-def _is_priced(node: Node) -> bool:
+def _is_odd(node: Node) -> bool:
     return isinstance(node, Weighted) and node.weight_code is WeightCode.ODD and node.weight_bits > 1
 
 
-def _uniform(graph: Graph, node: Weighted) -> Weighted:
+def _uniform(node: Weighted, source: TensorType) -> Weighted:
     found = replace(node, weights=(node.weights - 1) // 2, weight_code=WeightCode.TWOS)
-    return replace(found, output=replace(node.output, width_bits=signed_width(*found.bounds(graph.sources(node)[0]))))
+    return replace(found, output=replace(node.output, width_bits=signed_width(*found.bounds(source))))

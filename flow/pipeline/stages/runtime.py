@@ -112,9 +112,7 @@ def deployed_scores(work: Work, graph: Graph, images: np.ndarray, mixed: np.ndar
     return {"deployed": found}
 
 
-def timed(
-    work: Work, graph: Graph, folding: Folding, simulator: Simulator, images: np.ndarray
-) -> list[dict[str, Any]]:
+def timed(work: Work, graph: Graph, folding: Folding, simulator: Simulator, images: np.ndarray) -> list[dict[str, Any]]:
     """Cycles of the RTL with the same widths for all frames: every width network-wide, and some of the others.
 
     Raises:

@@ -83,9 +83,7 @@ def run(work: Work) -> Result:
     values = {
         "images": len(images),
         "differing": difference.count,
-        "scores": scores(
-            samples, found.outputs, graph.sources(graph.output)[0].fraction_bits, output=config.output
-        ),
+        "scores": scores(samples, found.outputs, graph.sources(graph.output)[0].fraction_bits, output=config.output),
         "first_frame_cycles": first,
         "interval_cycles": interval,
         "configurations": runs,
@@ -118,10 +116,13 @@ def explanation(simulator: Simulator, images: np.ndarray, index: int, widths: np
 STAGE = Stage(
     "simulate",
     ("convert", "rtl"),
-    (*code("simulate", "tasks.py", WIDTHS), testbench() / "network.cpp", testbench() / "test_network.py",
-     testbench() / "test_ip.py", testbench() / "test_runtime.py"),
-    lambda config: {
-        name: getattr(config, name) for name in ("images", "bench_frames", "stalled_images", "seed")
-    },
+    (
+        *code("simulate", "tasks.py", WIDTHS),
+        testbench() / "network.cpp",
+        testbench() / "test_network.py",
+        testbench() / "test_ip.py",
+        testbench() / "test_runtime.py",
+    ),
+    lambda config: {name: getattr(config, name) for name in ("images", "bench_frames", "stalled_images", "seed")},
     run,
 )
