@@ -33,6 +33,7 @@ from flow.synth import network as network_synthesis
 from flow.synth import price
 from flow.training.config import TrainConfig
 from flow.training.fast import build_trainable, relu_quantizer
+from flow.training.optimizers import Optimizers
 from flow.training.own import train_own
 from flow.twin import load, save, twin_outputs
 from keras_models import MODELS
@@ -420,6 +421,39 @@ def test_widths_that_a_quantizer_has_not():
         TINY.build_quantized(BitsSpec.uniform(TINY, 6), quantizer="n2uq")
     with pytest.raises(FlowError, match="did you mean 'n2uq'"):
         TINY.build_quantized(BitsSpec.uniform(TINY, 2), quantizer="n2ug")
+
+
+def test_quantizer_parameters_learn_at_a_tenth_of_the_rate():
+    """The first step of Adam is as long as the learning rate, whatever the gradient."""
+    model = TINY.build_quantized(BitsSpec.uniform(TINY, 2), quantizer="n2uq")
+    config = TrainConfig(epochs=1, optimizer="adam", learning_rate=1e-3)
+    before = [variable.numpy() for variable in model.trainable_variables]
+    optimizers = Optimizers(model, config)
+    optimizers.set_learning_rate(config.learning_rate)
+    optimizers.apply([[tf.ones_like(v) for v in group] for _, group, _ in optimizers._groups])
+    own = {id(v) for layer in model.layers for v in getattr(layer, "quantizer_variables", ())}
+    assert len(own) == 4 * 3 - 1  # the step of what the last layer reads is a power of two
+    for variable, old in zip(model.trainable_variables, before, strict=True):
+        moved = 1e-4 if id(variable) in own else 1e-3  # median: QKeras clips some weights at 1
+        assert np.median(old - variable.numpy()) == pytest.approx(moved, rel=0.02)
+
+
+def test_the_teacher_has_its_share_of_the_loss():
+    """A teacher that always says 3 is believed as far as `distill` goes: wholly at 1, not at all at 0."""
+    data = load_dataset("digits", image_shape=TINY.input_shape)
+    teacher = TINY.build_float()
+    kernel, _ = teacher.get_layer("dense").get_weights()
+    teacher.get_layer("dense").set_weights([0 * kernel, 20 * np.eye(10)[3]])
+    said = {}
+    for share in (0.0, 1.0):
+        keras.utils.set_random_seed(0)
+        model = TINY.build_quantized(BitsSpec.uniform(TINY, 2), quantizer="n2uq")
+        config = TrainConfig(
+            epochs=2, batch=32, optimizer="adam", learning_rate=4e-3, shift=0, flip=False, distill=share
+        )
+        train_own(model, data, config, teacher)
+        said[share] = float(np.mean(np.argmax(model.predict(data.x_test / 256, verbose=0), axis=1) == 3))
+    assert said[1.0] > 0.9 and said[0.0] < 0.5
 
 
 def test_a_network_of_ones_own_learns(tmp_path):

@@ -222,12 +222,12 @@ def test_statistics_are_means_over_batches(few):
 # Interrupted runs
 
 
-@pytest.mark.parametrize("kind", ["float", "quantized"])
+@pytest.mark.parametrize("kind", ["float", "uniform", "n2uq"])
 def test_a_stopped_run_goes_on_to_the_same_result(few, start, tmp_path, kind):
     def run(progress, folder):
         if kind == "float":
             return train_float(TINY, few, SHORT, progress, folder)
-        return train_quantized(TINY, BITS, few, start.model, SHORT, progress, folder)
+        return train_quantized(TINY, BITS, few, start.model, SHORT, progress, folder, quantizer=kind)
 
     whole = run(Recorder(), tmp_path / "whole")
     for stop in (1, 2):
