@@ -23,6 +23,8 @@ UNITS = {
     "matvec_1x1": (1, 1, 1),
     "matvec_4x4_odd": (4, 4, 1),
     "matvec_2x2_odd": (2, 2, 1),
+    "matvec_3x3": (3, 3, 0),
+    "matvec_3x3_odd": (3, 3, 1),
 }
 #: figures of which more is better
 _MORE_IS_BETTER = ("images_per_second", "fmax_mhz")
@@ -41,7 +43,7 @@ def units() -> dict[str, dict[str, float]]:
         sources = sorted(paths.verilog().glob("*.sv"))
         measured = xc7.synthesize(sources, "matvec", parameters, cache=paths.cache() / "synth")
         macs = parameters["PE"] * parameters["SIMD"]
-        found[name] = {"lut_per_mac": round(measured.luts_used / macs, 2), "ff": measured.ff, "dsp": measured.dsp}
+        found[name] = {"lut_per_mac": round(measured.luts_used / macs, 2), "lut": measured.luts_used, "ff": measured.ff, "dsp": measured.dsp}
     return found
 
 

@@ -13,6 +13,7 @@ from flow.cli.study import study
 from flow.datasets import load
 from flow.errors import FlowError
 from flow.study.arms import ARMS, chosen
+from flow.study.plot import accuracy_plot, lut_plot
 from flow.study.results import Row, gains, markdown
 from flow.training.checkpoints import read_meta
 from flow.training.config import TrainConfig
@@ -48,9 +49,33 @@ def test_gains_are_differences_of_equal_seeds_and_their_spread():
             row("n2uq-weights", 1, 0.72), row("n2uq", 0, 0.9, bits=3)]  # fmt: skip
     both, weights = gains(rows)
     assert both.seeds == (0, 1) and both.points == pytest.approx(4.0)
-    assert both.spread == pytest.approx(3.0) and both.lut_ratio == pytest.approx(1.05)
+    assert both.by_seed == pytest.approx((3.0, 5.0)) and both.spread == pytest.approx(3.0)
+    assert both.lut_ratio == pytest.approx(1.05)
     assert weights.seeds == (1,) and weights.points == pytest.approx(1.0) and weights.spread is None
     assert "+4.00 points" in markdown(rows) and "1.050" in markdown(rows)
+
+
+def test_plots_show_what_there_is():
+    rows = [row("uniform", 0, 0.70), row("n2uq", 0, 0.73)]
+    assert accuracy_plot(rows).count("<svg") == 1
+    built = [row("uniform", 0, 0.70, 1000), row("n2uq", 0, 0.73, 1050), row("n2uq-weights", 0, 0.72)]
+    text = lut_plot(built)
+    assert text.count("2 bits") == 2 and "n2uq-weights" not in text and "n2uq" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "autoencoder"], "autoencoder: a study compares accuracies"),
+        (["--hardware", "--only", "n2uq-w2a2-seed-1"], "none of these is built with --hardware"),
+        (["--only", "uniform"], "unknown arm 'uniform'"),
+        (["--model", "tinny"], "did you mean 'tiny'"),
+    ],
+)
+def test_what_a_study_cannot_do_is_said_before_training(arguments, message, tmp_path):
+    found = call(*arguments, "--out", str(tmp_path))
+    assert isinstance(found.exception, FlowError) and message in str(found.exception)
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_study_trains_resumes_and_writes_what_it_found(tmp_path):
@@ -59,17 +84,22 @@ def test_a_study_trains_resumes_and_writes_what_it_found(tmp_path):
     options = ("--epochs", "1", "--out", str(tmp_path))
     first = call(*options, "--only", "uniform-w2a2-seed-0")
     assert first.exit_code == 0, first.output
+    second = call(*options, "--only", "n2uq-w2a2-seed-0")
+    assert second.exit_code == 0, second.output
     both = call(*options, "--only", "uniform-w2a2-seed-0,n2uq-w2a2-seed-0")
-    assert both.exit_code == 0, both.output
-    assert "tiny at w2a2" in first.output and "tiny at w2a2" not in both.output
+    assert "tiny at w2a2" in first.output and "epoch" not in both.output
     meta = read_meta(tmp_path / "seed-0" / "tiny-digits-n2uq-w2a2.h5")
     assert meta.quantizer == "n2uq" and meta.label == "n2uq-w2a2"
     assert meta.command == "flow train --model tiny --bits 2 --quantizer n2uq --dataset digits --epochs 1 --seed 0"
     found = json.loads((tmp_path / "study.json").read_text())
-    assert [entry["arm"] for entry in found["rows"]] == ["uniform-w2a2-seed-0", "n2uq-w2a2-seed-0"]
+    assert [entry["arm"] for entry in found["rows"]] == ["n2uq-w2a2-seed-0", "uniform-w2a2-seed-0"]
     assert len(found["gains"]) == 1
     with (tmp_path / "study.csv").open() as file:
         assert [float(entry["accuracy"]) for entry in csv.DictReader(file)] == [e["accuracy"] for e in found["rows"]]
     assert (tmp_path / "accuracy.svg").read_text().count("<svg") == 1
     other = call("--epochs", "2", "--out", str(tmp_path), "--only", "n2uq-w2a2-seed-0")
     assert isinstance(other.exception, FlowError) and "another epochs" in str(other.exception)
+    description = tmp_path / "seed-0" / "tiny-digits-n2uq-w2a2.json"
+    description.write_text(json.dumps(json.loads(description.read_text()) | {"start_sha256": "0" * 64}))
+    other = call(*options, "--only", "uniform-w2a2-seed-0")
+    assert isinstance(other.exception, FlowError) and "started from different float networks" in str(other.exception)

@@ -1,4 +1,4 @@
-"""Accuracy against bits, a mark for each training."""
+"""Accuracy against bits and against LUTs, a mark for each training."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from flow.study.results import Row
 
 _MARKS = {
@@ -22,9 +24,7 @@ _MARKS = {
 
 def accuracy_plot(rows: Sequence[Row]) -> str:
     """SVG; seeds of one network are joined by a vertical line, quantizers stand side by side."""
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    figure, axes = _axes("bits of weights and activations")
     shown = [name for name in _MARKS if any(row.quantizer == name for row in rows)]
     for index, name in enumerate(shown):
         mark, colour = _MARKS[name]
@@ -37,9 +37,33 @@ def accuracy_plot(rows: Sequence[Row]) -> str:
             means.append((bits + shift, sum(found) / len(found)))
         axes.plot(*zip(*means, strict=True), color=colour, linewidth=0.8, alpha=0.6)
     axes.set_xticks(sorted({row.bits for row in rows}))
-    axes.set_xlabel("bits of weights and activations")
+    return _svg(figure, axes)
+
+
+def lut_plot(rows: Sequence[Row]) -> str:
+    """SVG; the networks that were built, their bits beside the marks."""
+    figure, axes = _axes("LUTs, all built for the same cycles between frames")
+    for name, (mark, colour) in _MARKS.items():
+        found = sorted((row.lut, 100 * row.accuracy, row.bits) for row in rows if row.quantizer == name and row.lut)
+        if found:
+            axes.plot([lut for lut, _, _ in found], [y for _, y, _ in found], f"{mark}-", color=colour, label=name)
+        for lut, accuracy, bits in found:
+            place = {"xytext": (6, -10), "textcoords": "offset points", "fontsize": 8, "color": colour}
+            axes.annotate(f"{bits} bits", (lut, accuracy), **place)
+    return _svg(figure, axes)
+
+
+def _axes(across: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_xlabel(across)
     axes.set_ylabel("accuracy on the test images, %")
     axes.grid(axis="y", linewidth=0.4)
+    return figure, axes
+
+
+def _svg(figure: Figure, axes: Axes) -> str:
     axes.legend(frameon=False, fontsize=8)
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None})

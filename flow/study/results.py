@@ -9,13 +9,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from flow.errors import FlowError
 from flow.files import write_json, write_whole
 from flow.quantizers import UNIFORM
 from flow.report.measured import with_measured
-from flow.study.arms import Arm
+from flow.study.arms import ARMS
+from flow.study.train import finished
 from flow.training.checkpoints import read_meta
+from keras_models.spec import ModelSpec
 
-JSON, CSV, MARKDOWN, PLOT = "study.json", "study.csv", "study.md", "accuracy.svg"
+JSON, CSV, MARKDOWN = "study.json", "study.csv", "study.md"
+PLOT, LUT_PLOT = "accuracy.svg", "accuracy-lut.svg"
 
 
 @dataclass(frozen=True)
@@ -58,31 +62,52 @@ class Gain:
         quantizer: that is compared.
         seeds: that both have.
         points: mean difference of accuracies, in percentage points.
+        by_seed: the difference of each seed.
         spread: between the least and the greatest seed of the same network, the wider of the two; None with one seed.
-        lut_ratio: LUTs over those of uniform, at the same interval; None if not built.
+        lut_ratio: LUTs over those of uniform, built for the same cycles between frames; None if not built.
     """
 
     bits: int
     quantizer: str
     seeds: tuple[int, ...]
     points: float
+    by_seed: tuple[float, ...]
     spread: float | None
     lut_ratio: float | None
 
 
-def read_row(arm: Arm, checkpoint: Path, run: Path | None) -> Row:
-    """The row of a trained arm, with the report of its build if there is one."""
-    meta = read_meta(checkpoint)
-    row = Row(
-        arm.name, arm.bits, arm.quantizer, arm.seed, meta.config.epochs, meta.accuracy, meta.test_images,
-        _median_seconds(checkpoint), sha256=meta.sha256,
-    )  # fmt: skip
-    return with_measured(row, run)
+def read_rows(spec: ModelSpec, dataset: str, epochs: int, folder: Path) -> list[Row]:
+    """The rows of all arms that are trained, with the reports of those that are built.
+
+    Args:
+        folder: of the study.
+
+    Raises:
+        FlowError: a checkpoint is of another recipe, or two arms started from different networks.
+    """
+    rows, starts = [], {}
+    for arm in ARMS:
+        path = finished(arm, spec, dataset, epochs, folder)
+        if path is not None:
+            meta = read_meta(path)
+            starts.setdefault((meta.start_sha256, meta.teacher_sha256), arm.name)
+            row = Row(
+                arm.name, arm.bits, arm.quantizer, arm.seed, meta.config.epochs, meta.accuracy, meta.test_images,
+                _median_seconds(path), sha256=meta.sha256,
+            )  # fmt: skip
+            rows.append(with_measured(row, folder / "builds" / arm.name))
+    if len(starts) > 1:
+        names = " and ".join(starts.values())
+        raise FlowError(f"{folder}: {names} started from different float networks; move one of them away")
+    return rows
 
 
 def _median_seconds(checkpoint: Path) -> float | None:
-    """From the training log."""
-    with checkpoint.with_suffix(".csv").open() as log:
+    """From the training log, None without one."""
+    path = checkpoint.with_suffix(".csv")
+    if not path.is_file():
+        return None
+    with path.open() as log:
         seconds = sorted(float(record["seconds"]) for record in csv.DictReader(log))
     return seconds[len(seconds) // 2] if seconds else None
 
@@ -97,15 +122,12 @@ def gains(rows: Sequence[Row]) -> list[Gain]:
             continue
         new = [by_key[bits, quantizer, seed] for seed in seeds]
         old = [by_key[bits, UNIFORM, seed] for seed in seeds]
-        points = 100 * sum(a.accuracy - b.accuracy for a, b in zip(new, old, strict=True)) / len(seeds)
+        points = tuple(100 * (a.accuracy - b.accuracy) for a, b in zip(new, old, strict=True))
         spreads = [100 * (max(r.accuracy for r in part) - min(r.accuracy for r in part)) for part in (new, old)]
-        ratios = [
-            a.lut / b.lut
-            for a, b in zip(new, old, strict=True)
-            if a.lut and b.lut and a.interval_cycles == b.interval_cycles
-        ]
+        ratios = [a.lut / b.lut for a, b in zip(new, old, strict=True) if a.lut and b.lut]
         spread = max(spreads) if len(seeds) > 1 else None
-        found.append(Gain(bits, quantizer, tuple(seeds), points, spread, ratios[0] if ratios else None))
+        mean, ratio = sum(points) / len(points), ratios[0] if ratios else None
+        found.append(Gain(bits, quantizer, tuple(seeds), mean, points, spread, ratio))
     return found
 
 
@@ -115,19 +137,22 @@ def write(rows: Sequence[Row], folder: Path) -> list[Path]:
     Returns:
         The files.
     """
+    from flow.study.plot import accuracy_plot, lut_plot
+
     plain = {"rows": [asdict(row) for row in rows], "gains": [asdict(gain) for gain in gains(rows)]}
     write_json(folder / JSON, json.loads(json.dumps(plain)))
     out = io.StringIO()
     writer = csv.DictWriter(out, [field.name for field in fields(Row)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(row) for row in rows)
-    write_whole(folder / CSV, out.getvalue())
-    write_whole(folder / MARKDOWN, markdown(rows))
+    texts = {CSV: out.getvalue(), MARKDOWN: markdown(rows)}
     if rows:
-        from flow.study.plot import accuracy_plot
-
-        write_whole(folder / PLOT, accuracy_plot(rows))
-    return [folder / name for name in (JSON, CSV, MARKDOWN, *([PLOT] if rows else []))]
+        texts[PLOT] = accuracy_plot(rows)
+    if any(row.lut for row in rows):
+        texts[LUT_PLOT] = lut_plot(rows)
+    for name, text in texts.items():
+        write_whole(folder / name, text)
+    return [folder / name for name in (JSON, *texts)]
 
 
 def markdown(rows: Sequence[Row]) -> str:
@@ -142,13 +167,18 @@ def markdown(rows: Sequence[Row]) -> str:
             f"| {row.bits} | {row.quantizer} | {row.seed} | {row.accuracy:.2%} ({row.test_images:,}) | "
             f"{_amount(row.lut)} | {_amount(row.interval_cycles)} | {differing} |"
         )
-    lines += ["", "| bits | quantizer | against uniform | spread of seeds | seeds | LUTs over uniform |"]
+    lines += ["", "| bits | quantizer | against uniform, mean | by seed | spread of seeds | LUTs over uniform |"]
     lines.append("| --- | --- | --- | --- | --- | --- |")
     for gain in gains(rows):
-        spread = "-" if gain.spread is None else f"{gain.spread:.2f} points"
+        spread = "one seed" if gain.spread is None else f"{gain.spread:.2f} points"
         ratio = "-" if gain.lut_ratio is None else f"{gain.lut_ratio:.3f}"
-        seeds = ", ".join(map(str, gain.seeds))
-        lines.append(f"| {gain.bits} | {gain.quantizer} | {gain.points:+.2f} points | {spread} | {seeds} | {ratio} |")
+        each = ", ".join(f"{seed}: {points:+.2f}" for seed, points in zip(gain.seeds, gain.by_seed, strict=True))
+        lines.append(f"| {gain.bits} | {gain.quantizer} | {gain.points:+.2f} points | {each} | {spread} | {ratio} |")
+    lines += [
+        "",
+        "The spread is the distance between the least and the most accurate seed of one network, the wider of the two.",
+        "Uniform steps are powers of two, chosen by least squares; N2UQ learns real ones, which is part of its gain.",
+    ]
     return "\n".join(lines) + "\n"
 
 
