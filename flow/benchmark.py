@@ -6,6 +6,7 @@ finished builds below `results/`. A figure that got worse is said to be worse; d
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from flow import paths
@@ -32,18 +33,24 @@ _MORE_IS_BETTER = ("images_per_second", "fmax_mhz")
 _NOISE = {"seconds": 0.1, "images_per_second": 0.1}
 
 
-def units() -> dict[str, dict[str, float]]:
-    """LUTs per MAC in a cycle, flip-flops and DSPs of each unit; accumulators and control included."""
+def units(names: Iterable[str] = UNITS) -> dict[str, dict[str, float]]:
+    """LUTs, per MAC in a cycle too, flip-flops and DSPs of units; accumulators and control included."""
     from flow.synth import xc7
 
     found = {}
-    for name, (in_bits, weight_bits, odd) in UNITS.items():
+    for name in names:
+        in_bits, weight_bits, odd = UNITS[name]
         widths = {"IN_WIDTH": in_bits, "WEIGHT_WIDTH": weight_bits, "WEIGHT_ODD": odd}
         parameters = _UNIT | widths | {"ACC_WIDTH": in_bits + weight_bits + odd + 8}
         sources = sorted(paths.verilog().glob("*.sv"))
         measured = xc7.synthesize(sources, "matvec", parameters, cache=paths.cache() / "synth")
         macs = parameters["PE"] * parameters["SIMD"]
-        found[name] = {"lut_per_mac": round(measured.luts_used / macs, 2), "lut": measured.luts_used, "ff": measured.ff, "dsp": measured.dsp}
+        found[name] = {
+            "lut_per_mac": round(measured.luts_used / macs, 2),
+            "lut": measured.luts_used,
+            "ff": measured.ff,
+            "dsp": measured.dsp,
+        }
     return found
 
 

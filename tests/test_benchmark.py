@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from flow import benchmark
 from flow.files import read_json
 
@@ -20,6 +22,19 @@ def test_the_record_follows_from_the_reports():
 def test_the_four_bit_unit_is_small_and_has_no_dsp():
     unit = read_json(RESULTS / "benchmarks.json")["matvec_4x4"]
     assert unit["lut_per_mac"] <= 30 and unit["dsp"] == 0
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_odd_weights_cost_at_most_a_tenth_more(bits: int):
+    recorded = read_json(RESULTS / "benchmarks.json")
+    odd, plain = recorded[f"matvec_{bits}x{bits}_odd"], recorded[f"matvec_{bits}x{bits}"]
+    assert plain["lut"] < odd["lut"] <= 1.10 * plain["lut"] and odd["dsp"] == 0
+
+
+def test_the_record_is_of_the_rtl_that_is_here():
+    """Synthesized now: a change of the unit without a new record is seen."""
+    name = "matvec_2x2_odd"
+    assert benchmark.units([name]) == {name: read_json(RESULTS / "benchmarks.json")[name]}
 
 
 def test_changes_name_their_direction():
