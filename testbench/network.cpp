@@ -4,7 +4,8 @@
 //
 // IN and OUT are beats as they stand on the bus, little-endian. One line a frame goes to standard output:
 // "frame <n> <first input cycle> <last output cycle>". TRACE is a folder that receives the beats of every stream
-// in streams.inc, one file each, or "-". Exits with 3 when no beat moves for LIMIT cycles.
+// in streams.inc, one file each, or "-". Exits with 3 when no beat moves for LIMIT cycles, with 4 on a wrong tlast, and
+// with 6 on a beat behind the last frame: as many cycles are waited for one as that frame took.
 // STALLS is 0, or the seed of random stalls on both sides: each side's rate changes every 256 cycles, from none to all
 // the time. A beat that was offered stays until it is taken.
 // Compiled with CONFIGURATION, for a top with runtime layers: WORDS has a configuration of WORD_BYTES for each frame,
@@ -171,6 +172,15 @@ int main(int argc, char** argv) {
             return 3;
         }
         edge();
+    }
+    top.s_axis_tvalid = 0;
+    top.m_axis_tready = 1;
+    for (const uint64_t end = 2 * cycle - first[frames - 1]; cycle < end; edge()) {
+        top.eval();
+        if (top.m_axis_tvalid) {
+            std::printf("a beat came out behind the last frame's last one\n");
+            return 6;
+        }
     }
     std::fclose(output);
     for (const Stream& s : streams) std::fclose(s.file);
