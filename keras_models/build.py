@@ -172,9 +172,9 @@ def weight_quantizer(bits: int, exponent: int):
 
 def weight_unit(layer: keras.layers.Layer) -> float:
     """What the latent weights of a layer are to be multiplied with; not 1 where its quantizer has a constant scale."""
-    quantizer = getattr(layer, "kernel_quantizer_internal", None) or getattr(layer, "depthwise_quantizer_internal", None)
-    alpha = getattr(quantizer, "alpha", None)
-    return float(alpha) if isinstance(alpha, int | float) else 1.0
+    names = ("kernel_quantizer_internal", "depthwise_quantizer_internal")
+    alphas = (getattr(getattr(layer, name, None), "alpha", None) for name in names)
+    return next((float(alpha) for alpha in alphas if isinstance(alpha, int | float)), 1.0)
 
 
 def _integer_bits(name: str, integer: int) -> int:

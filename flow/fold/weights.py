@@ -13,6 +13,7 @@ from flow.fold.grids import POWERS_OF_TWO, Grid, code_grid, has_scale, read_grid
 from flow.fold.pending import activate
 from flow.fold.steps import Affine, Chain, Step
 from flow.fold.value import Value, float_type, integers_and_step
+from flow.ir.geometry import NO_PADDING, same_padding
 from flow.ir.types import MAX_WEIGHT_BITS, signed_width
 from flow.keras_env import keras, qkeras
 from flow.twin.layers import Depthwise, WideBinary, WideBits
@@ -222,11 +223,10 @@ class _OneChannel:
     def place(self, value: Value, kernel: Kernel, bias: np.ndarray | None, result: Value, name: str) -> Any:
         height, width, _, multiplier = kernel.codes.shape
         low, high = int(min(result.low.min(), 0)), int(max(result.high.max(), 0))
-        (top, bottom), (left, right) = (
-            _padding(*axis, self.padding) for axis in zip(value.shape, (height, width), self.stride, strict=False)
-        )
+        padded = self.padding == "same"
+        padding = same_padding(value.shape[:2], (height, width), self.stride) if padded else NO_PADDING
         layer = Depthwise(
-            size=(height, width), stride=self.stride, padding=(top, left, bottom, right), multiplier=multiplier,
+            size=(height, width), stride=self.stride, padding=padding, multiplier=multiplier,
             weight_bits=kernel.grid.bits, binary=kernel.grid.binary, input_fraction_bits=value.fraction_bits,
             output_fraction_bits=result.fraction_bits, bits=signed_width(low, high), signed=True,
             dtype=float_type(result.magnitude), name=name,
@@ -234,12 +234,6 @@ class _OneChannel:
         tensor = layer(value.tensor)
         layer.set_weights([kernel.codes, np.zeros(len(result.low), np.int64) if bias is None else bias])
         return tensor
-
-
-def _padding(size: int, kernel: int, stride: int, padding: str) -> tuple[int, int]:
-    """Zeros before and behind an axis, as TensorFlow pads."""
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0) if padding == "same" else 0
-    return total // 2, total - total // 2
 
 
 def linear(

@@ -5,6 +5,7 @@ Both of hls4ml's backends that we use, Vitis and our own, convert through these 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from hls4ml.model.optimizer.passes.bit_exact import get_input_kifs
 from hls4ml.model.quantizers import QKerasBinaryQuantizer, QKerasQuantizer
 from hls4ml.model.types import FixedPrecisionType, IntegerPrecisionType
 
+from flow.ir.geometry import windows
 from flow.ir.types import signed_width
 from flow.twin.inputs import CONFIGURATION
 
@@ -100,13 +102,7 @@ class Depthwise(_IntegerActivation):
     tables = ("weight", "bias")
 
     def output_shape(self) -> list[int]:
-        ends = {"height": ("top", "bottom"), "width": ("left", "right")}
-        sizes = (self.get_attr(f"in_{side}") + sum(self.get_attr(f"pad_{end}") for end in ends[side]) for side in ends)
-        out_h, out_w = (
-            (size - self.get_attr(f"filt_{side}")) // self.get_attr(f"stride_{side}") + 1
-            for size, side in zip(sizes, ends, strict=True)
-        )
-        return [out_h, out_w, self.get_attr("n_chan") * self.get_attr("multiplier")]
+        return [*window_counts(self.get_attr), self.get_attr("n_chan") * self.get_attr("multiplier")]
 
 
 class Argmax(_IntegerActivation):
@@ -164,17 +160,25 @@ def parse_integer_activation(keras_layer: dict, input_names: Any, input_shapes: 
 
 def _read_depthwise(layer: dict, config: dict, shape: list[int]) -> list[int]:
     """Sizes of a depthwise layer by hls4ml's names; gives its output shape."""
-    layer["in_height"], layer["in_width"] = shape[1:3]
+    name_sizes(layer, config, shape[1:3])
+    return [*window_counts(layer.__getitem__), shape[3] * config["multiplier"]]
+
+
+def name_sizes(layer: dict, config: dict, image: Sequence[int]) -> None:
+    """Puts the sizes of one of our layers that has a window under hls4ml's names."""
+    layer["in_height"], layer["in_width"] = image
     layer["filt_height"], layer["filt_width"] = config["size"]
     layer["stride_height"], layer["stride_width"] = config["stride"]
     layer["pad_top"], layer["pad_left"], layer["pad_bottom"], layer["pad_right"] = config["padding"]
-    height = layer["pad_top"] + shape[1] + layer["pad_bottom"]
-    width = layer["pad_left"] + shape[2] + layer["pad_right"]
-    return [
-        (height - layer["filt_height"]) // layer["stride_height"] + 1,
-        (width - layer["filt_width"]) // layer["stride_width"] + 1,
-        shape[3] * config["multiplier"],
-    ]
+
+
+def window_counts(attribute: Callable[[str], int]) -> tuple[int, int]:
+    """How many windows a layer has, in rows and columns, from its sizes by hls4ml's names."""
+    size, kernel, stride = (
+        (attribute(f"{what}_height"), attribute(f"{what}_width")) for what in ("in", "filt", "stride")
+    )
+    top, left, bottom, right = (attribute(f"pad_{end}") for end in ("top", "left", "bottom", "right"))
+    return windows(size, kernel, stride, (top, left, bottom, right))
 
 
 def _weight_quantizer(keras_layer: dict) -> Any:

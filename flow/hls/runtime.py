@@ -12,7 +12,7 @@ from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 from hls4ml.converters.keras_v2_to_hls import get_weights_data, parse_default_keras_layer
 from hls4ml.model.layers import Attribute
 
-from flow.hls.layers import WINDOW_FIELDS, Call, _IntegerActivation
+from flow.hls.layers import WINDOW_FIELDS, Call, _IntegerActivation, name_sizes, window_counts
 
 
 class _Selecting(_IntegerActivation):
@@ -40,15 +40,7 @@ class SerialMatvec(_Selecting):
         source = self.get_input_variable().shape
         if len(source) == 1:
             return [self.get_attr("n_filt")]
-        sizes = (
-            self.get_attr("in_height") + self.get_attr("pad_top") + self.get_attr("pad_bottom"),
-            self.get_attr("in_width") + self.get_attr("pad_left") + self.get_attr("pad_right"),
-        )
-        out_h, out_w = (
-            (size - self.get_attr(f"filt_{side}")) // self.get_attr(f"stride_{side}") + 1
-            for size, side in zip(sizes, ("height", "width"), strict=True)
-        )
-        return [out_h, out_w, self.get_attr("n_filt")]
+        return [*window_counts(self.get_attr), self.get_attr("n_filt")]
 
 
 class RequantizeTable(_Selecting):
@@ -84,21 +76,11 @@ def parse_runtime_layer(keras_layer: dict, input_names: Any, input_shapes: Any, 
 
 def _read_serial(layer: dict, config: dict, shape: list[int]) -> list[int]:
     """Sizes by hls4ml's names, a vector being an image of one pixel; gives the output shape."""
-    layer["in_height"], layer["in_width"] = shape[1:3] if len(shape) == 4 else (1, 1)
-    layer["filt_height"], layer["filt_width"] = config["size"]
-    layer["stride_height"], layer["stride_width"] = config["stride"]
-    layer["pad_top"], layer["pad_left"], layer["pad_bottom"], layer["pad_right"] = config["padding"]
+    name_sizes(layer, config, shape[1:3] if len(shape) == 4 else (1, 1))
     layer["n_filt"] = config["outputs"]
     if len(shape) == 2:
         return [shape[0], config["outputs"]]
-    height = layer["pad_top"] + shape[1] + layer["pad_bottom"]
-    width = layer["pad_left"] + shape[2] + layer["pad_right"]
-    return [
-        shape[0],
-        (height - layer["filt_height"]) // layer["stride_height"] + 1,
-        (width - layer["filt_width"]) // layer["stride_width"] + 1,
-        config["outputs"],
-    ]
+    return [shape[0], *window_counts(layer.__getitem__), config["outputs"]]
 
 
 # -- C++ ---------------------------------------------------------------------------------------------------------------

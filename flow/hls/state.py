@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flow.errors import FlowError
-from flow.ir import Node, RuntimeWidths, Weighted, Window, signed_width
+from flow.ir import Node, RuntimeWidths, Weighted, Window, signed_width, windows
 
 NO_PADDING = (0, 0, 0, 0)
 
@@ -66,11 +66,7 @@ def window_of(
             f"{name.removesuffix('_window')}: {top + bottom} rows and {left + right} columns of zeros are padded; "
             f"a {kernel[0]}x{kernel[1]} kernel takes {kernel[0] - 1} and {kernel[1] - 1} at the most"
         )
-    shape = (
-        (height + top + bottom - kernel[0]) // stride[0] + 1,
-        (width + left + right - kernel[1]) // stride[1] + 1,
-        kernel[0] * kernel[1] * channels,
-    )
+    shape = (*windows((height, width), kernel, stride, padding), kernel[0] * kernel[1] * channels)
     return Window(name, (source.name,), replace(source.output, shape=shape), kernel, stride, padding)
 
 

@@ -1,5 +1,6 @@
 """The intermediate representation: small, frozen, integer. Nothing here knows TensorFlow, hls4ml or Verilog."""
 
+from flow.ir.geometry import NO_PADDING, Padding, same_padding, windows
 from flow.ir.graph import Graph, fields_of
 from flow.ir.kinds import KINDS
 from flow.ir.nodes import (
@@ -27,8 +28,8 @@ from flow.ir.serialize import load, save
 from flow.ir.types import TensorType, signed_width, unsigned_width
 
 __all__ = [
-    "KINDS", "Add", "Argmax", "Concat", "Configuration", "Depthwise", "Flatten", "Fork", "Graph", "Input", "Matvec",
-    "MaxPool", "Node", "Output", "Requantize", "RequantizeTable", "RuntimeWidths", "SerialMatvec", "SumPool",
-    "TensorType", "Threshold", "WeightCode", "Weighted", "Window", "fields_of", "load", "save", "signed_width",
-    "sum_type", "unsigned_width",
+    "KINDS", "NO_PADDING", "Add", "Argmax", "Concat", "Configuration", "Depthwise", "Flatten", "Fork", "Graph", "Input",
+    "Matvec", "MaxPool", "Node", "Output", "Padding", "Requantize", "RequantizeTable", "RuntimeWidths", "SerialMatvec",
+    "SumPool", "TensorType", "Threshold", "WeightCode", "Weighted", "Window", "fields_of", "load", "same_padding",
+    "save", "signed_width", "sum_type", "unsigned_width", "windows",
 ]  # fmt: skip

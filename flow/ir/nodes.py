@@ -12,6 +12,7 @@ from enum import Enum
 
 import numpy as np
 
+from flow.ir.geometry import NO_PADDING, Padding, windows
 from flow.ir.types import MAX_WEIGHT_BITS, TensorType, signed_width, unsigned_width
 
 
@@ -104,8 +105,7 @@ class Window(Node):
 
     kernel: tuple[int, int]
     stride: tuple[int, int] = (1, 1)
-    #: rows above, columns left, rows below, columns right
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    padding: Padding = NO_PADDING
 
     def check(self, *sources: TensorType) -> None:
         height, width, channels = sources[0].shape
@@ -113,11 +113,8 @@ class Window(Node):
         kernel_h, kernel_w = self.kernel
         self._require(top + bottom < kernel_h and left + right < kernel_w, "padding as large as the kernel")
         self._require(height + top + bottom >= kernel_h and width + left + right >= kernel_w, "kernel exceeds image")
-        shape = (
-            (height + top + bottom - kernel_h) // self.stride[0] + 1,
-            (width + left + right - kernel_w) // self.stride[1] + 1,
-            kernel_h * kernel_w * channels,
-        )
+        positions = windows((height, width), self.kernel, self.stride, self.padding)
+        shape = (*positions, kernel_h * kernel_w * channels)
         self._require(self.output.shape == shape, f"output shape {self.output.shape}, expected {shape}")
         self._require(_same_element(self.output, sources[0]), "element type differs from its source")
 

@@ -21,7 +21,7 @@ from flow.fold.grids import Grid
 from flow.fold.network import INPUT_NAME
 from flow.fold.value import float_type
 from flow.fold.weights import twin_quantizer
-from flow.ir import RuntimeWidths, signed_width, unsigned_width
+from flow.ir import NO_PADDING, Padding, RuntimeWidths, same_padding, signed_width, unsigned_width
 from flow.keras_env import keras, qkeras
 from flow.mixer.integers import Integers, Table
 from flow.twin.inputs import CONFIGURATION
@@ -129,7 +129,7 @@ class _Deploy:
         weight = stored.codes.reshape(*shape, *stored.codes.shape[-2:])
         magnitude = value.magnitude * max(_row(stored.at(width)) for width in self._plan.widths)
         keras_layer = SerialMatvec(
-            size=shape, stride=(layer.stride, layer.stride), padding=_padding(node, value.tensor.shape),
+            size=shape, stride=(layer.stride, layer.stride), padding=padding_of(node, value.tensor.shape),
             outputs=weight.shape[-1], odd=stored.odd, **self._select([node.name]),
             input_fraction_bits=value.fraction_bits, output_fraction_bits=value.fraction_bits,
             bits=signed_width(-magnitude, magnitude), signed=True, name=node.name, dtype=float_type(magnitude),
@@ -210,14 +210,9 @@ def _row(weights: np.ndarray) -> int:
     return int(np.abs(weights).reshape(-1, weights.shape[-1]).sum(axis=0).max())
 
 
-def _padding(node: Node, shape: Sequence[int | None]) -> tuple[int, int, int, int]:
-    """Zeros above, left, below and right, as TensorFlow puts them."""
+def padding_of(node: Node, shape: Sequence[int | None]) -> Padding:
+    """Zeros around what a layer reads; `shape` begins with the batch."""
     layer = node.layer
     if layer.kind == "dense" or layer.padding != "same":
-        return 0, 0, 0, 0
-    totals = (
-        max((-(-size // layer.stride) - 1) * layer.stride + kernel - size, 0)
-        for size, kernel in zip(shape[1:3], layer.kernel, strict=True)
-    )
-    (top, bottom), (left, right) = ((total // 2, total - total // 2) for total in totals)
-    return top, left, bottom, right
+        return NO_PADDING
+    return same_padding(shape[1:3], layer.kernel, (layer.stride, layer.stride))

@@ -9,6 +9,7 @@ import numpy as np
 from flow.fold.compare import Difference
 from flow.golden import functions as golden
 from flow.keras_env import keras, tf
+from flow.mixer.deploy import padding_of
 from flow.mixer.integers import Integers
 from flow.quantizers.runtime import FixedActivation, RuntimeModel
 from keras_models.spec import Node
@@ -96,15 +97,7 @@ def _layer(integers: Integers, node: Node, x: np.ndarray, widths: dict[str, int]
     weights, layer = integers.weights[node.name], node.layer
     codes = weights.at(widths.get(node.name, weights.bits))
     if layer.kind != "dense":
-        pads = [_padding(size, k, layer.stride, layer.padding) for size, k in zip(x.shape[1:3], layer.kernel)]
-        (top, bottom), (left, right) = pads
-        x = golden.window(x, layer.kernel, (layer.stride, layer.stride), (top, left, bottom, right))
+        x = golden.window(x, layer.kernel, (layer.stride, layer.stride), padding_of(node, x.shape))
     matrix = codes.reshape(-1, codes.shape[-1]).T
     bias = np.zeros(len(matrix), np.int64) if weights.bias is None else weights.bias
     return golden.matvec(x, matrix, bias)
-
-
-def _padding(size: int, kernel: int, stride: int, padding: str) -> tuple[int, int]:
-    """Zeros in front and behind, as TensorFlow puts them."""
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0) if padding == "same" else 0
-    return total // 2, total - total // 2

@@ -104,15 +104,12 @@ class _Skeleton:
 
     def _window(self, layer: WeightLayer, source: str) -> str:
         kind = self._types[source]
-        padding = [0, 0, 0, 0]
-        if layer.padding == "same":
-            for axis in (0, 1):
-                missing = (layer.out_size[axis] - 1) * layer.stride + layer.kernel[axis] - kind.shape[axis]
-                padding[axis], padding[axis + 2] = max(missing, 0) // 2, max(missing, 0) - max(missing, 0) // 2
+        stride = (layer.stride, layer.stride)
+        padded = layer.padding == "same"
+        padding = ir.same_padding(kind.shape[:2], layer.kernel, stride) if padded else ir.NO_PADDING
         shape = (*layer.out_size, prod(layer.kernel) * kind.channels)
         vector = TensorType(shape, kind.width_bits, kind.signed, kind.fraction_bits)
-        stride = (layer.stride, layer.stride)
-        return self._put(ir.Window(f"{layer.name}_window", (source,), vector, layer.kernel, stride, tuple(padding)))
+        return self._put(ir.Window(f"{layer.name}_window", (source,), vector, layer.kernel, stride, padding))
 
     def _activation(self, layer: ActivationLayer, source: str) -> str:
         kind, bits = self._types[source], self._bits.activations[layer.name]

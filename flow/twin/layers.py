@@ -7,6 +7,7 @@ module imports TensorFlow.
 
 from __future__ import annotations
 
+from flow.ir.geometry import windows
 from flow.keras_env import keras, qkeras, tf
 
 #: prefix of the registered names, as Keras writes them into a model's configuration
@@ -177,10 +178,8 @@ class Depthwise(_IntegerActivation):
 
     def compute_output_shape(self, input_shape):
         batch, height, width, channels = input_shape
-        top, left, bottom, right = self.padding
-        out_h = (height + top + bottom - self.size[0]) // self.stride[0] + 1
-        out_w = (width + left + right - self.size[1]) // self.stride[1] + 1
-        return (batch, out_h, out_w, channels * self.multiplier)
+        positions = windows((height, width), self.size, self.stride, self.padding)
+        return (batch, *positions, channels * self.multiplier)
 
     def call(self, inputs):
         _, out_h, out_w, outputs = self.compute_output_shape(inputs.shape)

@@ -11,6 +11,7 @@ the frame, and the next frame can have another while this one is still inside.
 
 from __future__ import annotations
 
+from flow.ir.geometry import windows
 from flow.keras_env import keras, tf
 from flow.twin.layers import CUSTOM_OBJECTS, PACKAGE, _IntegerActivation
 
@@ -73,10 +74,7 @@ class SerialMatvec(_Selecting):
         shape = input_shape[0]
         if len(shape) == 2:
             return (shape[0], self.outputs)
-        top, left, bottom, right = self.padding
-        out_h = (shape[1] + top + bottom - self.size[0]) // self.stride[0] + 1
-        out_w = (shape[2] + left + right - self.size[1]) // self.stride[1] + 1
-        return (shape[0], out_h, out_w, self.outputs)
+        return (shape[0], *windows(shape[1:3], self.size, self.stride, self.padding), self.outputs)
 
     def call(self, inputs):
         x, configuration = inputs
