@@ -39,7 +39,7 @@ def train(
         str, typer.Option(help="uniform, n2uq (arXiv 2111.14826), n2uq-thresholds or n2uq-weights: a part of it.")
     ] = "uniform",
     dataset: Annotated[
-        str, typer.Option(help="A name of `flow models`, or auto: the first that the model takes and that is here.")
+        str, typer.Option(help="A name of `flow models`, or auto: the first that fits and is here, or can be had.")
     ] = "auto",
     data: Data = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training images.")] = None,
