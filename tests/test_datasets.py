@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flow.datasets import DATASETS, cifar10, digits, jets, load, resolve
+from flow.datasets import DATASETS, cifar10, content_digest, digits, jets, load, resolve
 from flow.errors import FlowError
 
 IMAGES = 4
@@ -146,9 +146,9 @@ def test_download_is_verified_and_kept(batches, nothing, monkeypatch):
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_a, **_k: io.BytesIO(raw))
     with pytest.raises(FlowError, match="not used"):
         cifar10.fetch()
-    assert cifar10.find(cifar10.places(None)) is None
+    assert cifar10.batches_in(cifar10.places(None)) is None
     folder = cifar10.fetch(md5=hashlib.md5(raw).hexdigest())
-    assert cifar10.find(cifar10.places(None)) == folder
+    assert cifar10.batches_in(cifar10.places(None)) == folder
     assert load("cifar10").name == "cifar10"
 
 
@@ -307,6 +307,20 @@ def test_jets_are_read_in_every_format(nothing, ending):
     train = np.delete(x, np.s_[4::5], axis=0).astype(np.float64)
     np.testing.assert_allclose(data.x_test, (x[4::5] - train.mean(axis=0)) / train.std(axis=0), rtol=1e-4, atol=1e-5)
     assert load("jets", nothing, (16,)).class_names == ("g", "q", "t", "w", "z")
+
+
+def test_another_file_of_jets_is_another_dataset_to_a_build(nothing):
+    from flow.pipeline.config import BuildConfig
+    from flow.pipeline.subject import subject_of
+
+    settings = []
+    for ending in (".arff", ".csv"):
+        write_jets(nothing, ending)
+        settings.append(subject_of(BuildConfig(model="jets", data=nothing)).settings())
+        (nothing / f"{jets.STEM}{ending}").unlink()
+    first, second = settings
+    assert first["dataset"] == second["dataset"] == "jets" and first["data"] != second["data"]
+    assert content_digest("digits", nothing) is None
 
 
 def test_without_jets_there_is_generated_data_and_it_says_so(nothing):

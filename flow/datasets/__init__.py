@@ -12,8 +12,9 @@ be downloaded; it says which and why in `Dataset.source`.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -25,7 +26,7 @@ from flow.errors import FlowError, unknown
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["DATASETS", "Dataset", "DatasetModule", "fitting", "load", "module_of", "resolve"]
+__all__ = ["DATASETS", "Dataset", "DatasetModule", "content_digest", "fitting", "load", "module_of", "resolve"]
 
 #: each dataset's module, those with real data first: `auto` takes the first that fits and is there
 _MODULES = {
@@ -64,7 +65,9 @@ class Dataset:
 
 
 class DatasetModule(Protocol):
-    """What a module of this package has for its dataset; one that can be downloaded has `fetch()` as well.
+    """What a module of this package has for its dataset.
+
+    One that can be downloaded has `fetch()` as well, one whose file no checksum here fixes `find(data_dir)`.
 
     Attributes:
         TITLE: as one writes it in a sentence.
@@ -145,6 +148,28 @@ def _try_to_fetch(name: str, place: Path) -> None:
         module_of(name).fetch()
     except FlowError as error:
         say(f"{error}; going on without it")
+
+
+def content_digest(name: str, data_dir: str | Path | None) -> str | None:
+    """SHA-256 of the file that a dataset is read from; None where checksums, a seed or a package fix its content.
+
+    Args:
+        name: one of `DATASETS` but auto.
+        data_dir: where to look first (`--data`).
+    """
+    module = module_of(name)
+    path = module.find(data_dir) if hasattr(module, "find") else None
+    if path is None:
+        return None
+    state = path.stat()
+    return _sha256(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _sha256(path: Path, size: int, changed_ns: int) -> str:
+    """Read once in a run, for all stages."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load(

@@ -65,16 +65,16 @@ def fits(shape: tuple[int, ...]) -> bool:
 
 def missing(data_dir: str | Path | None) -> str:
     """See `DatasetModule`."""
-    return "" if find(places(data_dir)) else listed(places(data_dir))
+    return "" if batches_in(places(data_dir)) else listed(places(data_dir))
 
 
 def where() -> str:
     """See `DatasetModule`."""
-    folder = find(places(None))
+    folder = batches_in(places(None))
     return str(folder) if folder else "not on this machine; a build downloads it"
 
 
-def find(folders: list[Path]) -> Path | None:
+def batches_in(folders: list[Path]) -> Path | None:
     """The first folder that holds a batch: a place itself or its `cifar-10-batches-py`."""
     for place in folders:
         for folder in (place, place / FOLDER):
@@ -93,7 +93,7 @@ def load(
     Raises:
         FlowError: not found, incomplete or corrupt.
     """
-    folder = find(places(data_dir))
+    folder = batches_in(places(data_dir))
     if folder is None:
         if data_dir is not None or not download or offline():
             raise FlowError(
