@@ -122,6 +122,15 @@ def test_a_damaged_artefact_is_named_and_made_again(copy, config, damage):
     assert len(graph.read_bytes()) == len(good)
 
 
+def test_a_deleted_part_of_the_vitis_project_is_written_again(copy, config):
+    firmware = stage_folder(copy, "convert") / "vitis" / "firmware"
+    right = (firmware / "network.cpp").read_text()
+    shutil.rmtree(firmware)
+    built = build(config, copy, quiet(), last="csim")
+    assert [name for name, stage in built.stages.items() if not stage.skipped] == ["convert"]
+    assert (firmware / "network.cpp").read_text() == right
+
+
 def test_a_damaged_record_is_not_trusted(copy, config):
     (stage_folder(copy, "rtl") / "done.json").write_text('{"digest": ')
     built = build(config, copy, quiet(), last="rtl")

@@ -8,6 +8,7 @@ from flow import golden, ir
 from flow.boards import find_board
 from flow.errors import CheckFailed
 from flow.files import write_whole
+from flow.hls.simulation import MANIFEST, VitisProject
 from flow.paths import hls_templates
 from flow.pipeline.arrays import array_bytes
 from flow.pipeline.config import BuildConfig
@@ -42,12 +43,17 @@ def run(work: Work) -> Result:
     board = find_board(config.board)
     vectors = min(config.images, VECTORS)
     own = None if widths is None else widths[:vectors]
-    vitis_project(twin, work.folder / VITIS, board, images[:vectors], expected[:vectors], own)
+    project = vitis_project(twin, work.folder / VITIS, board, images[:vectors], expected[:vectors], own)
     reporter.line(f"  Vitis HLS project for {board.part} with {vectors} test vectors: {work.folder / VITIS}")
     values = {"images": len(images), "differing": difference.count}
     if graph.runtime is not None:
         values |= deployed_scores(work, graph, images, expected)
-    return Result(values, (GRAPH, GOLDEN))
+    return Result(values, (GRAPH, GOLDEN, *project_files(project)))
+
+
+def project_files(project: VitisProject) -> list[str]:
+    """What later stages and a hand-off read of the project, relative to the stage's folder."""
+    return [f"{VITIS}/{path.relative_to(project.folder)}" for path in (project.folder / MANIFEST, *project.sources())]
 
 
 #: test vectors in the Vitis project
