@@ -11,10 +11,11 @@ from flow.files import write_whole
 from flow.hls.simulation import MANIFEST, VitisProject
 from flow.paths import hls_templates
 from flow.pipeline.arrays import array_bytes
+from flow.pipeline.code import Code
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.stage import Result, Stage, Work
 from flow.pipeline.stages import fold
-from flow.pipeline.stages.common import WIDTHS, code, inputs_of
+from flow.pipeline.stages.common import inputs_of
 from flow.pipeline.stages.runtime import deployed_scores
 from flow.pipeline.subject import subject_of
 from flow.pipeline.widths import frame_widths
@@ -65,4 +66,9 @@ def _settings(config: BuildConfig) -> dict:
     return {"part": board.part, "clock_mhz": board.clock_mhz, "vectors": min(config.images, VECTORS)}
 
 
-STAGE = Stage("convert", ("fold",), (*code("hls", "ir", "golden", "twin", WIDTHS), hls_templates()), _settings, run)
+#: what hls4ml's backend can write by itself, and a build does in a stage of its own
+RTL = ("flow.adders", "flow.folding", "flow.rtl")
+
+STAGE = Stage(
+    "convert", ("fold",), Code(__name__, RTL, (hls_templates(),), ("hls4ml", "numpy")), _settings, run
+)

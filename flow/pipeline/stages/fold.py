@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from flow.files import write_whole
 from flow.network import is_model_file
 from flow.pipeline.arrays import array_bytes
+from flow.pipeline.code import Code
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.stage import Result, Stage, Work
-from flow.pipeline.stages.common import WIDTHS, code
 from flow.pipeline.subject import default_grid, input_codes, scores, subject_of
 from flow.tasks import scores_text
 
@@ -86,4 +86,4 @@ def _settings(config: BuildConfig) -> dict:
     return settings
 
 
-STAGE = Stage("fold", ("train",), code("fold", "twin", "mixer", "tasks.py", WIDTHS), _settings, run)
+STAGE = Stage("fold", ("train",), Code(__name__, tools=("tensorflow", "tf-keras", "qkeras", "numpy")), _settings, run)
