@@ -223,7 +223,10 @@ def test_an_edited_folding_is_built(copy, config, tmp_path):
     for entry in styles:
         entry["style"] = "parallel" if entry["style"] == "binary" else "binary"
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(folding))
-    built = build(config.model_copy(update={"folding": tmp_path / "mine.yaml"}), copy, quiet(), last="rtl")
+    mine = config.model_copy(update={"folding": tmp_path / "mine.yaml"})
+    with pytest.raises(FlowError, match=r"--max-cycles: --folding .* sets the rate already"):
+        build(mine, copy, quiet())
+    built = build(mine.model_copy(update={"max_cycles": None}), copy, quiet(), last="rtl")
     assert not built.stages["rtl"].skipped
     assert yaml.safe_load((built.stages["rtl"].folder / "folding.yaml").read_text()) == folding
 

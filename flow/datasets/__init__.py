@@ -26,7 +26,7 @@ from flow.errors import FlowError, unknown
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["DATASETS", "Dataset", "DatasetModule", "content_digest", "fitting", "load", "module_of", "resolve"]
+__all__ = ["AUTO", "DATASETS", "Dataset", "DatasetModule", "content_digest", "fitting", "load", "module_of", "resolve"]
 
 #: each dataset's module, those with real data first: `auto` takes the first that fits and is there
 _MODULES = {
@@ -37,7 +37,9 @@ _MODULES = {
     "generated-sounds": "generated_sounds",
     "generated-keywords": "generated_keywords",
 }
-DATASETS = ("auto", *_MODULES)
+#: the first that fits and can be had
+AUTO = "auto"
+DATASETS = (AUTO, *_MODULES)
 
 Shape = tuple[int, ...]
 
@@ -121,7 +123,7 @@ def resolve(name: str, data_dir: str | Path | None, shape: Shape, download: bool
         FlowError: unknown name, or a dataset without samples of the shape; the message says which fit.
     """
     fit = fitting(shape)
-    if name == "auto":
+    if name == AUTO:
         if not fit:
             raise FlowError(f"no dataset has samples of {_size(shape)}: known: {', '.join(_MODULES)}")
         may = download and data_dir is None and not offline()
@@ -191,7 +193,7 @@ def load(
     """
     shape = tuple(image_shape)
     found = resolve(name, data_dir, shape, download)
-    if name != "auto":
+    if name != AUTO:
         return module_of(found).load(data_dir, shape, download)
     reasons = [f"the model takes {_size(shape)}"]
     for other in fitting(shape):

@@ -85,6 +85,8 @@ class BuiltIn:
             raise FlowError(f"--dataset: {error}") from error
         if config.checkpoint is not None and not config.checkpoint.is_file():
             raise FlowError(f"--checkpoint {config.checkpoint}: there is no such file")
+        if config.checkpoint is not None and config.epochs is not None:
+            raise FlowError(f"--epochs: --checkpoint {config.checkpoint} is trained already; leave one of them out")
 
     def settings(self) -> Any:
         config = self._config

@@ -28,6 +28,7 @@ def run(work: Work) -> Result:
         return fold_runtime(work)
     from flow.fold import compare_trained_deployed, fold_network
     from flow.fold.network import input_shape
+    from flow.quantizers.n2uq import system_of
     from flow.twin import save, twin_outputs
 
     subject, progress = subject_of(work.config), work.reporter.progress
@@ -50,6 +51,7 @@ def run(work: Work) -> Result:
     )
     values = {
         "input": twin.input.to_json(),
+        "quantizer": system_of(trained),
         "scores_trained": before,
         "scores_deployed": deployed,
         "images": len(codes),

@@ -219,7 +219,7 @@ def assemble(work: Work) -> dict[str, Any]:
     return {
         "model": subject.name,
         "output": config.output,
-        "quantizer": config.quantizer or UNIFORM,
+        "quantizer": folded.get("quantizer", UNIFORM),
         "bits": _bits(work),
         "dataset": {
             "name": "random" if samples is None else samples.name,
