@@ -10,6 +10,7 @@ The file names every layer of the model, no more and no fewer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,25 @@ if TYPE_CHECKING:
 
 MIN_BITS = 1
 MAX_BITS = 8
+#: of layers whose width is chosen while the network runs: the least, and how many there are to choose from; the field
+#: of a layer in the hardware's registers has two bits
+MIN_RUNTIME_BITS = 2
+MAX_RUNTIME_WIDTHS = 4
+
+
+def check_runtime_widths(widths: Sequence[int]) -> tuple[int, ...]:
+    """Widths between which layers change, in rising order.
+
+    Raises:
+        FlowError: fewer than two, more than `MAX_RUNTIME_WIDTHS`, one twice, or one outside 2..8.
+    """
+    found = tuple(sorted(widths))
+    listed = ", ".join(map(str, found))
+    if not 2 <= len(found) <= MAX_RUNTIME_WIDTHS or len(set(found)) < len(found):
+        raise FlowError(f"runtime bits {listed}: 2 to {MAX_RUNTIME_WIDTHS} different widths are needed")
+    if not MIN_RUNTIME_BITS <= found[0] <= found[-1] <= MAX_BITS:
+        raise FlowError(f"runtime bits {listed}: widths are {MIN_RUNTIME_BITS} to {MAX_BITS} bits")
+    return found
 
 
 class BitsSpec(BaseModel):

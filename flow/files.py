@@ -45,26 +45,34 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """A new folder beside `path`, which takes the place of `path` when the block ends well; else nothing is left.
 
     Raises:
-        FlowError: the folder cannot be written.
+        FlowError: the folder cannot be written. What goes wrong inside the block keeps its own error.
     """
-    temporary = None
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
+    try:
         content = temporary / "new"
-        content.mkdir()
+        with _writing(path):
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o777 & ~umask)
+            content.mkdir()
         yield content
-        if path.exists():
-            os.replace(path, temporary / "old")
-        os.replace(content, path)
+        with _writing(path):
+            if path.exists():
+                os.replace(path, temporary / "old")
+            os.replace(content, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turns what the system says into a user's error about `path`."""
+    try:
+        yield
     except OSError as error:
         raise FlowError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -90,11 +98,9 @@ def locked(path: Path, held: str | None = None) -> Iterator[None]:
     Raises:
         FlowError: the lock is held, or the file cannot be written.
     """
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("w")
-    except OSError as error:
-        raise FlowError(f"cannot write {path}: {error.strerror or error}") from error
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX if held is None else fcntl.LOCK_EX | fcntl.LOCK_NB)

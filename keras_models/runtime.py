@@ -22,12 +22,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from flow.bits import MAX_BITS
+from flow.bits import check_runtime_widths
 from flow.errors import FlowError, unknown
 from keras_models.spec import ActivationLayer, ModelSpec, Node, WeightLayer
 from keras_models.topology import EDGE_BITS
 
-MIN_RUNTIME_BITS = 2
 _PASSES = ("max_pool", "average_pool", "flatten", "batchnorm")
 
 
@@ -148,27 +147,13 @@ def parse_widths(text: str) -> tuple[int, ...]:
     """Reads ``"2,3,4"``.
 
     Raises:
-        FlowError: no list of two or more different widths of 2 to 8 bits.
+        FlowError: no list of 2 to 4 different widths of 2 to 8 bits.
     """
     try:
         found = tuple(sorted(int(part) for part in text.split(",")))
     except ValueError:
         raise FlowError(f"--runtime-bits {text}: should be widths with commas between, such as 2,3,4") from None
-    return check_widths(found)
-
-
-def check_widths(widths: Sequence[int]) -> tuple[int, ...]:
-    """The widths in rising order.
-
-    Raises:
-        FlowError: fewer than two, one twice, or one outside 2..8.
-    """
-    found = tuple(sorted(widths))
-    if len(found) < 2 or len(set(found)) < len(found):
-        raise FlowError(f"runtime bits {_listed(found)}: two or more different widths are needed")
-    if not MIN_RUNTIME_BITS <= found[0] <= found[-1] <= MAX_BITS:
-        raise FlowError(f"runtime bits {_listed(found)}: widths are {MIN_RUNTIME_BITS} to {MAX_BITS} bits")
-    return found
+    return check_runtime_widths(found)
 
 
 def plan_runtime(spec: ModelSpec, widths: Sequence[int]) -> RuntimePlan:
@@ -177,7 +162,7 @@ def plan_runtime(spec: ModelSpec, widths: Sequence[int]) -> RuntimePlan:
     Raises:
         FlowError: wrong widths, or a model that has no or unsuitable layers of open width.
     """
-    widths = check_widths(widths)
+    widths = check_runtime_widths(widths)
     layers = tuple(layer.name for layer in spec.weight_layers() if layer.default_bits is None)
     if not layers:
         raise FlowError(f"{spec.name}: no layer has an open width, so none can change it while it runs")

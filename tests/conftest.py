@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+# no test downloads anything or waits for a network; those that are about it take this away
+os.environ["FLOW_OFFLINE"] = "1"
 
 
 @pytest.fixture(scope="module")

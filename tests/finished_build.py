@@ -22,7 +22,7 @@ from flow.pipeline.build import CONFIG
 from flow.pipeline.config import BuildConfig, save_config
 from flow.pipeline.stage import recorded
 from flow.pipeline.stages import STAGES
-from flow.pipeline.stages.convert import GOLDEN, GRAPH, VITIS
+from flow.pipeline.stages.convert import GOLDEN, GRAPH, VITIS, project_files
 from flow.pipeline.stages.rtl import FOLDER, FOLDING
 from flow.pipeline.subject import input_codes, subject_of
 from flow.rtl import write
@@ -42,14 +42,14 @@ def make(folder: Path) -> Path:
 
     ir.save(graph, places["convert"] / GRAPH)
     write_whole(places["convert"] / GOLDEN, array_bytes(expected))
-    hls.vitis_project(twin, places["convert"] / VITIS, find_board(config.board), images, expected)
+    project = hls.vitis_project(twin, places["convert"] / VITIS, find_board(config.board), images, expected)
     board = find_board(config.board)
     folding = solve(graph, Amount(board.lut, board.ff, board.dsp, board.bram36), 2000)
     file.save(graph, folding, places["rtl"] / FOLDING)
     write(graph, folding, places["rtl"] / FOLDER)
     write_json(places["report"] / "report.json", PLAIN)
     write_whole(places["report"] / "report.md", "# made up\n")
-    files = {"convert": (GRAPH, GOLDEN), "rtl": (FOLDING, f"{FOLDER}/design.json")}
+    files = {"convert": (GRAPH, GOLDEN, *project_files(project)), "rtl": (FOLDING, f"{FOLDER}/design.json")}
     files["report"] = ("report.json", "report.md")
     for stage in STAGES:
         values = {"input": twin.input.to_json()} if stage.name == "fold" else {}

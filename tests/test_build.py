@@ -122,6 +122,15 @@ def test_a_damaged_artefact_is_named_and_made_again(copy, config, damage):
     assert len(graph.read_bytes()) == len(good)
 
 
+def test_a_deleted_part_of_the_vitis_project_is_written_again(copy, config):
+    firmware = stage_folder(copy, "convert") / "vitis" / "firmware"
+    right = (firmware / "network.cpp").read_text()
+    shutil.rmtree(firmware)
+    built = build(config, copy, quiet(), last="csim")
+    assert [name for name, stage in built.stages.items() if not stage.skipped] == ["convert"]
+    assert (firmware / "network.cpp").read_text() == right
+
+
 def test_a_damaged_record_is_not_trusted(copy, config):
     (stage_folder(copy, "rtl") / "done.json").write_text('{"digest": ')
     built = build(config, copy, quiet(), last="rtl")
@@ -214,7 +223,10 @@ def test_an_edited_folding_is_built(copy, config, tmp_path):
     for entry in styles:
         entry["style"] = "parallel" if entry["style"] == "binary" else "binary"
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(folding))
-    built = build(config.model_copy(update={"folding": tmp_path / "mine.yaml"}), copy, quiet(), last="rtl")
+    mine = config.model_copy(update={"folding": tmp_path / "mine.yaml"})
+    with pytest.raises(FlowError, match=r"--max-cycles: --folding .* sets the rate already"):
+        build(mine, copy, quiet())
+    built = build(mine.model_copy(update={"max_cycles": None}), copy, quiet(), last="rtl")
     assert not built.stages["rtl"].skipped
     assert yaml.safe_load((built.stages["rtl"].folder / "folding.yaml").read_text()) == folding
 

@@ -10,12 +10,13 @@ import os
 import pickle
 import tarfile
 import urllib.error
+import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from flow.datasets import DATASETS, cifar10, digits, jets, load
+from flow.datasets import DATASETS, cifar10, content_digest, digits, jets, load, resolve
 from flow.errors import FlowError
 
 IMAGES = 4
@@ -44,11 +45,12 @@ def nothing(tmp_path, monkeypatch) -> Path:
     """A machine without CIFAR-10 and without a network."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.delenv("FLOW_DATA", raising=False)
+    monkeypatch.delenv("FLOW_OFFLINE")
 
     def refuse(*_args, **_kwargs):
         raise urllib.error.URLError("no network")
 
-    monkeypatch.setattr(cifar10.urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
     return tmp_path
 
 
@@ -141,12 +143,12 @@ def archive(batches: Path, folder: Path) -> bytes:
 
 def test_download_is_verified_and_kept(batches, nothing, monkeypatch):
     raw = archive(batches, nothing)
-    monkeypatch.setattr(cifar10.urllib.request, "urlopen", lambda *_a, **_k: io.BytesIO(raw))
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_a, **_k: io.BytesIO(raw))
     with pytest.raises(FlowError, match="not used"):
         cifar10.fetch()
-    assert cifar10.find(cifar10.places(None)) is None
+    assert cifar10.batches_in(cifar10.places(None)) is None
     folder = cifar10.fetch(md5=hashlib.md5(raw).hexdigest())
-    assert cifar10.find(cifar10.places(None)) == folder
+    assert cifar10.batches_in(cifar10.places(None)) == folder
     assert load("cifar10").name == "cifar10"
 
 
@@ -163,6 +165,35 @@ def test_auto_falls_back_to_digits_and_says_why(nothing):
     data = load("auto")
     assert data.name == "digits" and "was not found in" in data.source
     assert str(nothing / "keras") in data.source
+
+
+def test_auto_downloads_what_fits_first(batches, nothing, monkeypatch, capsys):
+    raw = archive(batches, nothing)
+    md5, right = hashlib.md5(raw).hexdigest(), cifar10.fetch
+    asked = []
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_a, **_k: asked.append(1) or io.BytesIO(raw))
+    monkeypatch.setattr(cifar10, "fetch", lambda: right(md5=md5))
+    assert resolve("auto", None, (8, 8, 3)) == "digits" and not asked
+    assert resolve("auto", nothing, (32, 32, 3)) == "digits" and not asked, "a folder was given"
+    assert resolve("auto", None, (32, 32, 3), download=False) == "digits" and not asked
+    assert resolve("auto", None, (32, 32, 3)) == "cifar10" == load("auto").name
+    assert len(asked) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("CIFAR-10 is not on this machine: downloading ")
+
+
+def test_without_a_network_auto_says_so_once(nothing, capsys):
+    assert resolve("auto", None, (32, 32, 3)) == "digits" == load("auto").name
+    said = capsys.readouterr().err
+    assert said.count("could not be downloaded") == said.count("going on without it") == 1
+
+
+def test_nothing_is_downloaded_where_one_says_so(nothing, monkeypatch, capsys):
+    monkeypatch.setenv("FLOW_OFFLINE", "1")
+    assert load("auto").name == "digits"
+    with pytest.raises(FlowError, match="was not found"):
+        load("cifar10")
+    assert not capsys.readouterr().err
 
 
 def test_auto_takes_digits_for_another_image_size(batches, monkeypatch):
@@ -276,6 +307,20 @@ def test_jets_are_read_in_every_format(nothing, ending):
     train = np.delete(x, np.s_[4::5], axis=0).astype(np.float64)
     np.testing.assert_allclose(data.x_test, (x[4::5] - train.mean(axis=0)) / train.std(axis=0), rtol=1e-4, atol=1e-5)
     assert load("jets", nothing, (16,)).class_names == ("g", "q", "t", "w", "z")
+
+
+def test_another_file_of_jets_is_another_dataset_to_a_build(nothing):
+    from flow.pipeline.config import BuildConfig
+    from flow.pipeline.subject import subject_of
+
+    settings = []
+    for ending in (".arff", ".csv"):
+        write_jets(nothing, ending)
+        settings.append(subject_of(BuildConfig(model="jets", data=nothing)).settings())
+        (nothing / f"{jets.STEM}{ending}").unlink()
+    first, second = settings
+    assert first["dataset"] == second["dataset"] == "jets" and first["data"] != second["data"]
+    assert content_digest("digits", nothing) is None
 
 
 def test_without_jets_there_is_generated_data_and_it_says_so(nothing):

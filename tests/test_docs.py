@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -11,10 +12,17 @@ from pathlib import Path
 
 import pylibfst
 import pytest
+import typer
+from typer.main import get_command
 
+from flow.cli.main import app
 from flow.cli.pages import pages
+from flow.pipeline.build import stage_number
+from flow.pipeline.config import BuildConfig, make_config
+from flow.sweep.plan import parse_bits
 
 DOCS = Path(__file__).parents[1] / "docs"
+COMMANDS = re.findall(r"(?m)^    (flow .*)$", (DOCS.parent / "README.md").read_text())
 _BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\w+\.py)\n")
 _LINK = re.compile(r"\]\(([^)#:]+)\)")
@@ -23,6 +31,22 @@ _LINK = re.compile(r"\]\(([^)#:]+)\)")
 def test_the_pages_are_those_of_the_commands():
     written = {path.name: path.read_text() for path in (DOCS / "commands").glob("*.md")}
     assert written == pages(), "python -m flow.cli.pages writes them again"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_of_the_readme_are_understood(command):
+    """Their options exist, and their values are read; nothing is run."""
+    _, name, *words = [word for word in shlex.split(command, comments=True) if word != "..."]
+    group = get_command(app)
+    parent = typer.Context(group, info_name="flow")
+    given = group.get_command(parent, name).make_context(name, words, parent=parent).params
+    if name in ("build", "sweep"):
+        options = {key: value for key, value in given.items() if key in BuildConfig.model_fields}
+        widths = parse_bits(options.pop("bits")) if name == "sweep" else [options.pop("bits")]
+        for bits in widths:
+            make_config(None, given["settings"] or [], options | {"bits": bits})
+    for stage in filter(None, (given.get("first"), given.get("last"))):
+        stage_number(stage)
 
 
 @pytest.mark.parametrize("page", sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")))

@@ -14,6 +14,7 @@ import vendor_reports as texts
 
 from flow import handoff
 from flow.cli.main import main
+from flow.files import whole_folder
 from flow.pipeline.stage import recorded
 from flow.pipeline.stages import STAGES
 
@@ -177,6 +178,20 @@ def test_a_changed_file_is_named(run, monkeypatch, capsys):
     path = run / "5_rtl" / "folding.yaml"
     path.write_text(path.read_text() + "# edited\n")
     assert "folding.yaml is changed or cut short" in wrong(command(monkeypatch, capsys, run, "--to", "vivado"))
+
+
+def test_edited_or_lost_cpp_is_not_handed_off(run, monkeypatch, capsys):
+    source = run / "3_convert" / "vitis" / "firmware" / "network.cpp"
+    source.write_text(source.read_text() + "// edited\n")
+    assert "network.cpp is changed or cut short" in wrong(command(monkeypatch, capsys, run, "--to", "vitis"))
+    shutil.rmtree(run / "3_convert" / "vitis")
+    assert "flow.json is missing" in wrong(command(monkeypatch, capsys, run, "--to", "vitis"))
+
+
+def test_a_lost_source_is_not_taken_for_an_unwritable_place(tmp_path):
+    with pytest.raises(FileNotFoundError, match="source"), whole_folder(tmp_path / "place") as folder:
+        shutil.copyfile(tmp_path / "source", folder / "copy")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import published
 import pytest
 from rich.console import Console
 
+from flow.bits import BitsSpec
 from flow.errors import FlowError
+from flow.keras_env import keras
 from flow.pipeline.build import build, check, stage_folder
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.reporter import Reporter
+from flow.quantizers import SYSTEMS
+from flow.quantizers.n2uq import system_of
+from keras_models import MODELS
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +81,38 @@ def test_without_samples_inputs_are_random_and_nothing_is_right_or_wrong(saved, 
         ({"quantizer": "n2uq"}, "--quantizer: My jets.h5 is trained, with bits and quantizers of its own"),
         ({"bits": "4"}, "--bits: My jets.h5 is trained, with bits and quantizers of its own"),
         ({"epochs": 3}, "--epochs: My jets.h5 is trained"),
+        ({"dataset": "digits"}, "--dataset: My jets.h5 is tried on --samples, or on random inputs; leave --dataset"),
+        ({"data": Path("somewhere")}, "--data: My jets.h5 is tried on --samples"),
         ({"samples": "none.npz"}, "there is no such file"),
     ],
 )
 def test_settings_that_a_trained_file_does_not_take(saved, settings, message):
     with pytest.raises(FlowError, match=message):
         check(BuildConfig(model=str(saved / "My jets.h5"), **settings))
+
+
+def test_a_network_without_quantizers_is_told_which_it_needs(tmp_path):
+    layers = [keras.layers.Input((8, 8, 1)), keras.layers.Conv2D(2, 3, name="conv"), keras.layers.Flatten()]
+    keras.Sequential(layers).save(tmp_path / "float.h5")
+    with pytest.raises(FlowError, match=r"conv \(Conv2D\): has no kernel quantizer; use QConv2D"):
+        check(BuildConfig(model=str(tmp_path / "float.h5"), quantizer="n2uq"))
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_quantizer_of_a_report_is_that_of_the_layers(system):
+    assert system_of(MODELS["tiny"].build_quantized(BitsSpec.uniform(MODELS["tiny"], 2), quantizer=system)) == system
+
+
+def test_options_that_leave_no_say_to_another_are_refused(tmp_path):
+    (tmp_path / "mine").write_text("")
+    tiny = BuildConfig(model="tiny", dataset="digits")
+    for changes, message in (
+        ({"checkpoint": tmp_path / "mine", "epochs": 3}, "--epochs: --checkpoint .*mine is trained already"),
+        ({"folding": tmp_path / "mine", "max_cycles": 3}, "--max-cycles: --folding .*mine sets the rate already"),
+        ({"folding": tmp_path / "mine", "target_fps": 3.0}, "--target-fps: --folding .*mine sets the rate already"),
+    ):
+        with pytest.raises(FlowError, match=message):
+            check(tiny.model_copy(update=changes))
 
 
 def test_samples_are_for_files_only():

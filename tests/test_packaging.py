@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -15,6 +17,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("hls_templates", "testbench", "verilog")
+#: what a user chooses to install; nothing fails without it
+EXTRAS = {"da4ml"}
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +104,37 @@ def test_every_dependency_is_pinned_to_a_version_that_we_accept():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines), "constraints are names and versions only"
-    pins = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in (line.split("==") for line in lines)}
+    pins = {plain(name): version for name, version in (line.split("==") for line in lines)}
     for text in (*project["dependencies"], *project["optional-dependencies"]["dev"]):
         requirement = Requirement(text)
-        assert requirement.specifier.contains(pins[re.sub(r"[-_.]+", "-", requirement.name).lower()]), text
+        assert requirement.specifier.contains(pins[plain(requirement.name)]), text
+
+
+def plain(name: str) -> str:
+    """A distribution's name as the package index compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported(path: Path) -> set[str]:
+    """The packages that a file imports, wherever in it."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
+    return {name.partition(".")[0] for name in names}
+
+
+def test_everything_that_is_imported_is_a_dependency():
+    """Without the `dev` extra: what a plain installation has must be enough to finish a build."""
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {plain(Requirement(text).name) for text in project["dependencies"]}
+    distributions = importlib.metadata.packages_distributions()
+    files = [path for folder in ("flow", "keras_models", "testbench") for path in sorted((ROOT / folder).rglob("*.py"))]
+    own = {"flow", "keras_models", *(path.stem for path in files if path.parent.name == "testbench")}
+    for path in files:
+        if "templates" in path.parts:  # goes to another machine
+            continue
+        for name in imported(path) - own - EXTRAS - set(sys.stdlib_module_names):
+            named = {plain(found) for found in distributions.get(name, [name])}
+            assert named & declared, f"{path.relative_to(ROOT)} imports {name}, which no dependency brings"

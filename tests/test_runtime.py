@@ -62,7 +62,7 @@ def test_a_configuration_is_for_graphs_that_have_something_to_choose():
     [
         ("s1_conv1", {"widths": (2, 3)}, r"weight_bits is 4, widths \(2, 3\)"),
         ("s1_conv1", {"widths": (4, 2)}, "ascending"),
-        ("s1_conv1", {"widths": (1, 4)}, "from 2 to 8"),
+        ("s1_conv1", {"widths": (1, 4)}, "widths are 2 to 8 bits"),
         ("s1_conv1", {"widths": (2, 4)}, r"widths \(2, 4\), the graph has \(2, 3, 4\)"),
         ("s1_conv1", {"bias": np.ones(4, int)}, "a bias has another grid"),
         ("s1_conv1", {"select": "conv"}, "the SerialMatvecs are of"),

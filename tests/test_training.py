@@ -356,6 +356,9 @@ def test_the_command_trains_the_float_start_and_the_network(tmp_path):
         (("--dataset", "digits", "--set", "batch=0"), "batch=0"),
         (("--dataset", "digits", "--start", "none.h5"), "no such checkpoint"),
         (("--float", "--start", "x.h5"), "leave out --float"),
+        (("--float", "--bits", "4"), "--bits is for the quantized network"),
+        (("--runtime-bits", "2,3", "--bits", "4"), "takes the place of --bits"),
+        (("--runtime-bits", "2,3,4,5,6"), "2 to 4 different widths"),
         (("--out", "/proc/none"), "cannot be written"),
     ],
 )

@@ -44,7 +44,7 @@ def _dataset(name: str) -> tuple[str, str]:
     from flow.datasets import module_of
 
     if name == "auto":
-        return "what the model takes", "the first of the model's datasets that is on this machine"
+        return "what the model takes", "the first of the model's datasets that is here or can be downloaded"
     module = module_of(name)
     return module.SAMPLES, module.where()
 

@@ -26,9 +26,9 @@ def train(
         bool, typer.Option("--float", help="Train the float start and teacher, not the quantized network.")
     ] = False,
     bits: Annotated[
-        str,
-        typer.Option(help="Bits of weights and activations: 1 to 8, or a YAML file that names every layer."),
-    ] = DEFAULT_BITS,
+        str | None,
+        typer.Option(help="Bits of weights and activations: 1 to 8, or a YAML file that names every layer. [4]"),
+    ] = None,
     runtime_bits: Annotated[
         str | None,
         typer.Option(
@@ -39,7 +39,7 @@ def train(
         str, typer.Option(help="uniform, n2uq (arXiv 2111.14826), n2uq-thresholds or n2uq-weights: a part of it.")
     ] = "uniform",
     dataset: Annotated[
-        str, typer.Option(help="A name of `flow models`, or auto: the first that the model takes and that is here.")
+        str, typer.Option(help="A name of `flow models`, or auto: the first that fits and is here, or can be had.")
     ] = "auto",
     data: Data = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training images.")] = None,
@@ -81,7 +81,10 @@ def train(
     system = find_system(quantizer)
     if float_ and not system.uniform:
         raise FlowError("--quantizer is for the quantized network: leave out --float")
+    if float_ and bits is not None:
+        raise FlowError("--bits is for the quantized network: leave out --float")
     runtime = _runtime_widths(spec, runtime_bits, float_, bits, system.uniform)
+    bits = bits or DEFAULT_BITS
     widths = None if float_ or runtime else BitsSpec.parse(spec, bits)
     _check_writable(out)
     images = load(dataset, data, spec.input_shape)
@@ -140,7 +143,7 @@ def _checked_float(path: Path, spec: ModelSpec, images: Dataset) -> keras.Model:
 
 
 def _runtime_widths(
-    spec: ModelSpec, text: str | None, float_: bool, bits: str, uniform: bool
+    spec: ModelSpec, text: str | None, float_: bool, bits: str | None, uniform: bool
 ) -> tuple[int, ...] | None:
     """What --runtime-bits says, checked against the model and the other options."""
     from flow.errors import FlowError
@@ -148,8 +151,8 @@ def _runtime_widths(
 
     if text is None:
         return None
-    if float_ or not uniform or bits != DEFAULT_BITS:
-        other = "--float" if float_ else "--bits" if bits != DEFAULT_BITS else "--quantizer"
+    if float_ or not uniform or bits is not None:
+        other = "--float" if float_ else "--bits" if bits is not None else "--quantizer"
         raise FlowError(f"--runtime-bits {text}: takes the place of {other}; leave one of them out")
     return plan_runtime(spec, parse_widths(text)).widths
 

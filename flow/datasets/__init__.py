@@ -6,23 +6,27 @@
 Each dataset is a module of this package (`DatasetModule`) and says which samples it has. Real ones
 are looked for in `--data`, `$FLOW_DATA` and Keras' cache folder; those called `generated-...` are
 made up from a seed and stand in where a model's real data is not at hand. `auto` takes the first
-dataset with samples of the model's shape that is on this machine, and says which and why in
-`Dataset.source`.
+dataset with samples of the model's shape that is on this machine or, where no folder was given, can
+be downloaded; it says which and why in `Dataset.source`.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from flow.datasets.download import offline, say
+from flow.datasets.places import keras_cache
 from flow.errors import FlowError, unknown
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["DATASETS", "Dataset", "DatasetModule", "fitting", "load", "module_of", "resolve"]
+__all__ = ["AUTO", "DATASETS", "Dataset", "DatasetModule", "content_digest", "fitting", "load", "module_of", "resolve"]
 
 #: each dataset's module, those with real data first: `auto` takes the first that fits and is there
 _MODULES = {
@@ -33,7 +37,9 @@ _MODULES = {
     "generated-sounds": "generated_sounds",
     "generated-keywords": "generated_keywords",
 }
-DATASETS = ("auto", *_MODULES)
+#: the first that fits and can be had
+AUTO = "auto"
+DATASETS = (AUTO, *_MODULES)
 
 Shape = tuple[int, ...]
 
@@ -62,6 +68,8 @@ class Dataset:
 
 class DatasetModule(Protocol):
     """What a module of this package has for its dataset.
+
+    One that can be downloaded has `fetch()` as well, one whose file no checksum here fixes `find(data_dir)`.
 
     Attributes:
         TITLE: as one writes it in a sentence.
@@ -102,22 +110,68 @@ def fitting(shape: Shape) -> list[str]:
     return [name for name in _MODULES if module_of(name).fits(tuple(shape))]
 
 
-def resolve(name: str, data_dir: str | Path | None, shape: Shape) -> str:
+def resolve(name: str, data_dir: str | Path | None, shape: Shape, download: bool = True) -> str:
     """The dataset that is meant, without loading it: what `auto` comes to, or `name` itself.
+
+    Args:
+        name: one of `DATASETS`.
+        data_dir: where to look first (`--data`); where one is given, `auto` downloads nothing.
+        shape: that the model takes.
+        download: whether `auto` may download one.
 
     Raises:
         FlowError: unknown name, or a dataset without samples of the shape; the message says which fit.
     """
     fit = fitting(shape)
-    if name == "auto":
+    if name == AUTO:
         if not fit:
             raise FlowError(f"no dataset has samples of {_size(shape)}: known: {', '.join(_MODULES)}")
-        return next((option for option in fit if not module_of(option).missing(data_dir)), fit[-1])
+        may = download and data_dir is None and not offline()
+        return next((option for option in fit if _is_there(option, data_dir, may)), fit[-1])
     module = module_of(name)
     if name not in fit:
         others = f"use {' or '.join(fit)}" if fit else "none fits"
         raise FlowError(f"{name} has {module.SAMPLES}; the model takes {_size(shape)}: {others}")
     return name
+
+
+def _is_there(name: str, data_dir: str | Path | None, download: bool) -> bool:
+    """Whether a dataset is on this machine, now that it was downloaded where it may be."""
+    module = module_of(name)
+    if module.missing(data_dir) and download and hasattr(module, "fetch"):
+        _try_to_fetch(name, keras_cache())
+    return not module.missing(data_dir)
+
+
+@cache
+def _try_to_fetch(name: str, place: Path) -> None:
+    """Downloads a dataset, or says that it could not be; tried once in a run."""
+    try:
+        module_of(name).fetch()
+    except FlowError as error:
+        say(f"{error}; going on without it")
+
+
+def content_digest(name: str, data_dir: str | Path | None) -> str | None:
+    """SHA-256 of the file that a dataset is read from; None where checksums, a seed or a package fix its content.
+
+    Args:
+        name: one of `DATASETS` but auto.
+        data_dir: where to look first (`--data`).
+    """
+    module = module_of(name)
+    path = module.find(data_dir) if hasattr(module, "find") else None
+    if path is None:
+        return None
+    state = path.stat()
+    return _sha256(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _sha256(path: Path, size: int, changed_ns: int) -> str:
+    """Read once in a run, for all stages."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load(
@@ -138,8 +192,8 @@ def load(
         FlowError: unknown name, nothing found, a corrupt file, or a shape the dataset cannot have.
     """
     shape = tuple(image_shape)
-    found = resolve(name, data_dir, shape)
-    if name != "auto":
+    found = resolve(name, data_dir, shape, download)
+    if name != AUTO:
         return module_of(found).load(data_dir, shape, download)
     reasons = [f"the model takes {_size(shape)}"]
     for other in fitting(shape):

@@ -7,21 +7,21 @@ are those of the authors' archive; a file that differs is refused, never used.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import lzma
 import os
 import pickle
-import shutil
 import tarfile
 import tempfile
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from flow.datasets import Dataset
+from flow.datasets.download import download as download_file
+from flow.datasets.download import offline
 from flow.datasets.places import keras_cache, listed, places
 from flow.errors import FlowError
 
@@ -33,6 +33,7 @@ IMAGE_SHAPE = (32, 32, 3)
 FOLDER = "cifar-10-batches-py"
 ARCHIVE_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
+ARCHIVE_BYTES = 170_498_071
 TRAIN_FILES = tuple(f"data_batch_{index}" for index in range(1, 6))
 TEST_FILE = "test_batch"
 FILE_MD5 = {
@@ -64,16 +65,16 @@ def fits(shape: tuple[int, ...]) -> bool:
 
 def missing(data_dir: str | Path | None) -> str:
     """See `DatasetModule`."""
-    return "" if find(places(data_dir)) else listed(places(data_dir))
+    return "" if batches_in(places(data_dir)) else listed(places(data_dir))
 
 
 def where() -> str:
     """See `DatasetModule`."""
-    folder = find(places(None))
+    folder = batches_in(places(None))
     return str(folder) if folder else "not on this machine; a build downloads it"
 
 
-def find(folders: list[Path]) -> Path | None:
+def batches_in(folders: list[Path]) -> Path | None:
     """The first folder that holds a batch: a place itself or its `cifar-10-batches-py`."""
     for place in folders:
         for folder in (place, place / FOLDER):
@@ -92,9 +93,9 @@ def load(
     Raises:
         FlowError: not found, incomplete or corrupt.
     """
-    folder = find(places(data_dir))
+    folder = batches_in(places(data_dir))
     if folder is None:
-        if data_dir is not None or not download:
+        if data_dir is not None or not download or offline():
             raise FlowError(
                 f"CIFAR-10 was not found in {missing(data_dir)}: --data takes the folder with {FILES}; "
                 f"--dataset digits needs no files"
@@ -168,7 +169,7 @@ def restricted_load(stream: BinaryIO, where: str) -> dict:
     return found
 
 
-def fetch(url: str = ARCHIVE_URL, md5: str = ARCHIVE_MD5, timeout_s: float = 30.0) -> Path:
+def fetch(url: str = ARCHIVE_URL, md5: str = ARCHIVE_MD5) -> Path:
     """Downloads the authors' archive into Keras' cache folder and verifies it.
 
     Returns:
@@ -182,8 +183,7 @@ def fetch(url: str = ARCHIVE_URL, md5: str = ARCHIVE_MD5, timeout_s: float = 30.
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target) as temporary:
             archive = Path(temporary) / "cifar-10-python.tar.gz"
-            with urllib.request.urlopen(url, timeout=timeout_s) as reply, archive.open("wb") as out:
-                shutil.copyfileobj(reply, out)
+            download_file(TITLE, url, ARCHIVE_BYTES, archive)
             with archive.open("rb") as stream:
                 digest = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
             if digest != md5:
@@ -193,7 +193,7 @@ def fetch(url: str = ARCHIVE_URL, md5: str = ARCHIVE_MD5, timeout_s: float = 30.
             (target / FOLDER).mkdir(exist_ok=True)
             for name in FILE_MD5:
                 os.replace(Path(temporary) / FOLDER / name, target / FOLDER / name)
-    except (OSError, urllib.error.URLError, tarfile.TarError) as error:
+    except (OSError, http.client.HTTPException, tarfile.TarError, EOFError) as error:
         raise FlowError(
             f"CIFAR-10 is not on this machine and could not be downloaded from {url} ({error}): "
             f"give its folder with --data or $FLOW_DATA, or use --dataset digits"

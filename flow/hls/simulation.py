@@ -58,6 +58,11 @@ class VitisProject:
         """Numbers that an image gives."""
         return prod(self.output_shape)
 
+    def sources(self) -> list[Path]:
+        """The files that its program is compiled from, C++ and weights."""
+        firmware = sorted(path for path in (self.folder / "firmware").rglob("*") if path.is_file())
+        return [*firmware, self.folder / "csim_main.cpp"]
+
     def manifest(self) -> dict:
         """What `load_project` reads."""
         names = ("top", "input_shape", "output_shape", "output_fraction_bits")
@@ -203,11 +208,9 @@ def compile_project(project: VitisProject) -> Path:
 def _digest(project: VitisProject) -> str:
     """SHA-256 over the flags and every source of the project."""
     sha = hashlib.sha256(repr((COMPILER, FLAGS, project.manifest(), str(project.folder.resolve()))).encode())
-    files = [*sorted((project.folder / "firmware").rglob("*")), project.folder / "csim_main.cpp"]
-    for file in files:
-        if file.is_file():
-            sha.update(str(file.relative_to(project.folder)).encode())
-            sha.update(file.read_bytes())
+    for file in project.sources():
+        sha.update(str(file.relative_to(project.folder)).encode())
+        sha.update(file.read_bytes())
     return sha.hexdigest()
 
 

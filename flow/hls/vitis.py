@@ -115,7 +115,7 @@ def _clear(folder: Path) -> None:
     """Empties a folder that an earlier call wrote; refuses to empty another."""
     if not folder.exists() or not any(folder.iterdir()):
         return
-    if not (folder / "firmware").is_dir():
+    if not (folder / "firmware").is_dir() and not (folder / MANIFEST).is_file():
         raise FlowError(f"{folder} is not empty and holds no Vitis project; give another folder")
     shutil.rmtree(folder)
 

@@ -9,25 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
+from flow.bits import check_runtime_widths
 from flow.errors import FlowError, unknown
 from flow.ir.nodes import Matvec, Node, WeightCode, _integers
 from flow.ir.types import TensorType, signed_width
 
-#: widths that a configuration can choose from, at most; the field of a layer then has two bits
-MAX_WIDTHS = 4
 #: layers whose widths select a table of a `RequantizeTable`, at most
 MAX_SELECT = 3
 
 
 def check_widths(widths: tuple[int, ...]) -> None:
-    """Raises ValueError unless `widths` are 2 to 4 different numbers of bits from 2 to 8, the narrowest first."""
-    ascending = all(a < b for a, b in pairwise(widths))
-    if not (2 <= len(widths) <= MAX_WIDTHS and ascending and widths[0] >= 2 and widths[-1] <= 8):
-        raise ValueError(f"widths {widths}: expected 2 to {MAX_WIDTHS} different ones from 2 to 8 bits, ascending")
+    """Raises ValueError unless `widths` are what `flow.bits.check_runtime_widths` takes, the narrowest first."""
+    try:
+        ascending = check_runtime_widths(widths) == tuple(widths)
+    except FlowError as error:
+        raise ValueError(str(error)) from error
+    if not ascending:
+        raise ValueError(f"runtime bits {widths}: should be ascending")
 
 
 @dataclass(frozen=True)

@@ -93,8 +93,13 @@ def check(config: BuildConfig) -> None:
             raise FlowError("beside: is for a build with --runtime-bits; `flow compare` compares any builds")
         firmware(place, ACCURACY)
     find_board(config.board)
-    if config.folding is not None and not config.folding.is_file():
+    if config.folding is None:
+        return
+    if not config.folding.is_file():
         raise FlowError(f"--folding {config.folding}: there is no such file")
+    for option, given in (("--max-cycles", config.max_cycles), ("--target-fps", config.target_fps)):
+        if given is not None:
+            raise FlowError(f"{option}: --folding {config.folding} sets the rate already; leave one of them out")
 
 
 def _must_be_done(stage: Stage, number: int, folder: Path, work_of) -> Finished:
@@ -112,8 +117,3 @@ def load_config(folder: Path) -> BuildConfig:
         return BuildConfig.model_validate(yaml.safe_load((folder / CONFIG).read_text()))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise FlowError(f"{folder} is not the folder of a build: {' '.join(str(error).split())[:200]}") from error
-
-
-def stage_seconds(done: dict[str, Finished]) -> dict[str, float]:
-    """Seconds that each stage took when it ran."""
-    return {name: round(stage.seconds, 1) for name, stage in done.items()}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow.bits import BitsSpec
-from flow.datasets import Dataset, load, resolve
+from flow.datasets import Dataset, content_digest, load, resolve
 from flow.errors import FlowError
 from flow.network import Samples
 from flow.pipeline.config import DEFAULT_BITS, BuildConfig
@@ -85,6 +85,8 @@ class BuiltIn:
             raise FlowError(f"--dataset: {error}") from error
         if config.checkpoint is not None and not config.checkpoint.is_file():
             raise FlowError(f"--checkpoint {config.checkpoint}: there is no such file")
+        if config.checkpoint is not None and config.epochs is not None:
+            raise FlowError(f"--epochs: --checkpoint {config.checkpoint} is trained already; leave one of them out")
 
     def settings(self) -> Any:
         config = self._config
@@ -93,6 +95,7 @@ class BuiltIn:
             "model": self._spec.name,
             **self._quantization(),
             "dataset": self.dataset_name,
+            "data": content_digest(self.dataset_name, config.data),
             "epochs": config.epochs,
             "seed": config.seed if shipped is None or config.epochs else None,
             "checkpoint": file_digest(config.checkpoint or (None if config.epochs else shipped)),

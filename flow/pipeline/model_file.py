@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flow.datasets import AUTO
 from flow.errors import FlowError
 from flow.network import Samples, load_samples, network_name, read_configuration, weights_file
 from flow.pipeline.config import BuildConfig
@@ -27,19 +28,29 @@ class ModelFile:
         self.name = self.run_name = network_name(config.model)
 
     def check(self) -> None:
-        for option, given in (
-            ("--bits", self._config.bits), ("--quantizer", self._config.quantizer), ("--epochs", self._config.epochs),
-            ("--checkpoint", self._config.checkpoint), ("--runtime-bits", self._config.runtime_bits),
-        ):  # fmt: skip
-            if given is not None:
-                raise FlowError(
-                    f"{option}: {self._path.name} is trained, with bits and quantizers of its own; leave {option} out"
-                )
         if not self._path.exists():
             raise FlowError(f"--model {self._path}: there is no such file")
+        # first: a network without quantizers is told which it needs, not that it has its own
         read_configuration(self._path)
         weights_file(self._path)
+        self._check_options()
         self.samples()
+
+    def _check_options(self) -> None:
+        """Refuses what is for networks of the project."""
+        config, trained = self._config, "is trained, with bits and quantizers of its own"
+        tried = "is tried on --samples, or on random inputs"
+        for option, given, why in (
+            ("--bits", config.bits, trained),
+            ("--quantizer", config.quantizer, trained),
+            ("--runtime-bits", config.runtime_bits, trained),
+            ("--epochs", config.epochs, trained),
+            ("--checkpoint", config.checkpoint, trained),
+            ("--dataset", None if config.dataset == AUTO else config.dataset, tried),
+            ("--data", config.data, tried),
+        ):
+            if given is not None:
+                raise FlowError(f"{option}: {self._path.name} {why}; leave {option} out")
 
     def settings(self) -> Any:
         model = [file_digest(path) for path in self._files()]

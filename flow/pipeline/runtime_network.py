@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from flow.datasets import Dataset
 from flow.errors import FlowError
-from flow.ir import runtime as limits
 from flow.mixer.config import STAGES
 from flow.pipeline.built_in import BuiltIn
 from flow.pipeline.config import BuildConfig
@@ -33,10 +32,7 @@ class RuntimeNetwork(BuiltIn):
     @cached_property
     def plan(self) -> RuntimePlan:
         """Which layers can change and between what."""
-        widths = parse_widths(self._config.runtime_bits)
-        if len(widths) > limits.MAX_WIDTHS:
-            raise FlowError(f"{self._option}: hardware chooses between {limits.MAX_WIDTHS} widths at most")
-        return plan_runtime(self._spec, widths)
+        return plan_runtime(self._spec, parse_widths(self._config.runtime_bits))
 
     @property
     def run_name(self) -> str:

@@ -20,6 +20,7 @@ from flow import __version__
 from flow.cache import digest
 from flow.errors import FlowError
 from flow.files import read_json, write_json
+from flow.pipeline.code import Code
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.reporter import Reporter
 
@@ -74,14 +75,14 @@ class Stage:
     Attributes:
         name: its command-line name.
         needs: stages whose results it reads.
-        code: files and folders of the project, relative to the package's parent or shared folders, that it depends on.
+        code: of the project and of tools, that it depends on.
         settings: what of the configuration it depends on; paths are replaced by the content they name.
         run: does the work.
     """
 
     name: str
     needs: tuple[str, ...]
-    code: tuple[Path, ...]
+    code: Code
     settings: Callable[[BuildConfig], Any]
     run: Callable[[Work], Result]
 
@@ -172,21 +173,11 @@ def seal(folder: Path, names: list[str]) -> None:
 def _key(stage: Stage, work: Work) -> str:
     upstream = [work.earlier[name].digest for name in stage.needs]
     settings = json.dumps(stage.settings(work.config), sort_keys=True, default=str)
-    return digest([__version__, stage.name, settings, *upstream, *_code(stage.code)])
+    return digest([__version__, stage.name, settings, *upstream, *stage.code.parts(work.cache)])
 
 
 def _outcome(key: str, files: Mapping[str, str]) -> str:
     return digest([key, *(f"{name} {checksum}" for name, checksum in sorted(files.items()))])
-
-
-def _code(places: tuple[Path, ...]) -> list[bytes | str]:
-    parts: list[bytes | str] = []
-    for place in places:
-        files = sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]
-        for file in files:
-            if "__pycache__" not in file.parts and "checkpoints" not in file.parts and file.suffix != ".md":
-                parts += [file.name, file.read_bytes()]
-    return parts
 
 
 def _intact(folder: Path, key: str, reporter: Reporter) -> Finished | None:

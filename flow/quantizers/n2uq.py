@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from flow.keras_env import keras, qkeras, tf
-from flow.quantizers import FLOOR, gste
+from flow.quantizers import FLOOR, SYSTEMS, gste
 
 PACKAGE = "flow"
 
@@ -161,6 +161,14 @@ class N2UQWeights(qkeras.BaseQuantizer):
 
 #: what `keras.models.load_model` needs beside QKeras' classes
 CUSTOM_OBJECTS = {cls.__name__: cls for cls in (N2UQActivation, N2UQWeights, AtLeast)}
+
+
+def system_of(model: keras.Model) -> str:
+    """The name of the system, see `flow.quantizers.SYSTEMS`, that quantizes a network's layers, all of them or some."""
+    quantizers = [layer.get_quantizers() for layer in model.layers if hasattr(layer, "get_quantizers")]
+    thresholds = any(isinstance(layer, N2UQActivation) for layer in model.layers)
+    weights = any(isinstance(quantizer, N2UQWeights) for found in quantizers for quantizer in found)
+    return next(s.name for s in SYSTEMS.values() if (s.thresholds, s.weights) == (thresholds, weights))
 
 
 def _stored(variable):

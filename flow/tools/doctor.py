@@ -154,7 +154,7 @@ def _datasets(data: Path | None) -> list[Finding]:
     from flow.datasets import cifar10, digits, jets
 
     places = cifar10.places(data)
-    folder = cifar10.find(places)
+    folder = cifar10.batches_in(places)
     looked = ", ".join(str(place) for place in places)
     batches = 0
     if folder:

@@ -1,4 +1,4 @@
-"""What several stages need: the project's folders, digests of the user's files, the inputs of a build."""
+"""What several stages need: digests of the user's files, the inputs of a build."""
 
 from __future__ import annotations
 
@@ -8,20 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-import flow
 from flow.twin.inputs import InputGrid
 
 if TYPE_CHECKING:
     from flow.pipeline.stage import Work
-
-PACKAGE = Path(flow.__file__).parent
-#: which widths which frame has: all stages that send frames must agree on it
-WIDTHS = "pipeline/widths.py"
-
-
-def code(*names: str) -> tuple[Path, ...]:
-    """Parts of the package that a stage depends on."""
-    return tuple(PACKAGE / name for name in names)
 
 
 def file_digest(path: Path | None) -> str | None:

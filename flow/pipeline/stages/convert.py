@@ -8,12 +8,14 @@ from flow import golden, ir
 from flow.boards import find_board
 from flow.errors import CheckFailed
 from flow.files import write_whole
+from flow.hls.simulation import MANIFEST, VitisProject
 from flow.paths import hls_templates
 from flow.pipeline.arrays import array_bytes
+from flow.pipeline.code import Code
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.stage import Result, Stage, Work
 from flow.pipeline.stages import fold
-from flow.pipeline.stages.common import WIDTHS, code, inputs_of
+from flow.pipeline.stages.common import inputs_of
 from flow.pipeline.stages.runtime import deployed_scores
 from flow.pipeline.subject import subject_of
 from flow.pipeline.widths import frame_widths
@@ -42,12 +44,17 @@ def run(work: Work) -> Result:
     board = find_board(config.board)
     vectors = min(config.images, VECTORS)
     own = None if widths is None else widths[:vectors]
-    vitis_project(twin, work.folder / VITIS, board, images[:vectors], expected[:vectors], own)
+    project = vitis_project(twin, work.folder / VITIS, board, images[:vectors], expected[:vectors], own)
     reporter.line(f"  Vitis HLS project for {board.part} with {vectors} test vectors: {work.folder / VITIS}")
     values = {"images": len(images), "differing": difference.count}
     if graph.runtime is not None:
         values |= deployed_scores(work, graph, images, expected)
-    return Result(values, (GRAPH, GOLDEN))
+    return Result(values, (GRAPH, GOLDEN, *project_files(project)))
+
+
+def project_files(project: VitisProject) -> list[str]:
+    """What later stages and a hand-off read of the project, relative to the stage's folder."""
+    return [f"{VITIS}/{path.relative_to(project.folder)}" for path in (project.folder / MANIFEST, *project.sources())]
 
 
 #: test vectors in the Vitis project
@@ -59,4 +66,9 @@ def _settings(config: BuildConfig) -> dict:
     return {"part": board.part, "clock_mhz": board.clock_mhz, "vectors": min(config.images, VECTORS)}
 
 
-STAGE = Stage("convert", ("fold",), (*code("hls", "ir", "golden", "twin", WIDTHS), hls_templates()), _settings, run)
+#: what hls4ml's backend can write by itself, and a build does in a stage of its own
+RTL = ("flow.adders", "flow.folding", "flow.rtl")
+
+STAGE = Stage(
+    "convert", ("fold",), Code(__name__, RTL, (hls_templates(),), ("hls4ml", "numpy")), _settings, run
+)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from flow.errors import CheckFailed
-from flow.paths import hls_templates
+from flow.pipeline.code import COMPILER, Code
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.stage import Result, Stage, Work
-from flow.pipeline.stages.common import WIDTHS, code, inputs_of
-from flow.pipeline.stages.convert import GOLDEN, VITIS
+from flow.pipeline.stages.common import inputs_of
+from flow.pipeline.stages.convert import GOLDEN, RTL, VITIS
 from flow.pipeline.widths import frame_widths
 from flow.simulate.compare import compare
 
@@ -39,5 +39,5 @@ def run(work: Work) -> Result:
 
 
 STAGE = Stage(
-    "csim", ("convert",), (*code("hls", WIDTHS), hls_templates()), lambda config: {"images": _count(config)}, run
+    "csim", ("convert",), Code(__name__, RTL, tools=(COMPILER,)), lambda config: {"images": _count(config)}, run
 )

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from flow.files import write_whole
 from flow.network import is_model_file
 from flow.pipeline.arrays import array_bytes
+from flow.pipeline.code import Code
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.stage import Result, Stage, Work
-from flow.pipeline.stages.common import WIDTHS, code
 from flow.pipeline.subject import default_grid, input_codes, scores, subject_of
 from flow.tasks import scores_text
 
@@ -28,6 +28,7 @@ def run(work: Work) -> Result:
         return fold_runtime(work)
     from flow.fold import compare_trained_deployed, fold_network
     from flow.fold.network import input_shape
+    from flow.quantizers.n2uq import system_of
     from flow.twin import save, twin_outputs
 
     subject, progress = subject_of(work.config), work.reporter.progress
@@ -50,6 +51,7 @@ def run(work: Work) -> Result:
     )
     values = {
         "input": twin.input.to_json(),
+        "quantizer": system_of(trained),
         "scores_trained": before,
         "scores_deployed": deployed,
         "images": len(codes),
@@ -86,4 +88,4 @@ def _settings(config: BuildConfig) -> dict:
     return settings
 
 
-STAGE = Stage("fold", ("train",), code("fold", "twin", "mixer", "tasks.py", WIDTHS), _settings, run)
+STAGE = Stage("fold", ("train",), Code(__name__, tools=("tensorflow", "tf-keras", "qkeras", "numpy")), _settings, run)

