@@ -260,3 +260,22 @@ def test_the_command_from_search_to_bits_yaml(tmp_path, capsys, monkeypatch):
     path = json.loads((tmp_path / "widths.json").read_text())
     assert path[-1]["epoch"] == 1 and set(path[-1]["weights"]) == {w.name for w in TINY.weight_layers()}
     assert "<svg" in (tmp_path / "widths.svg").read_text()
+    assert [f.suffix for f in tmp_path.iterdir() if f.name.startswith(("search-", "training-"))] == [".found"]
+
+    def nothing(*args, **kwargs):
+        raise AssertionError("a finished search trains and ranks nothing")
+
+    def content() -> dict[str, bytes]:  # a plot has random names inside
+        return {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.suffix != ".svg"}
+
+    before = content()
+    for place in ("flow.search.run.fit", "flow.training.run.fit", "flow.search.run._best"):
+        monkeypatch.setattr(place, nothing)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code and "found before" in (text := capsys.readouterr().out) and "trained before" in text
+    assert content() == before
+    monkeypatch.setattr("sys.argv", [*f"{command} --fine-epochs 2 --out".split(), str(tmp_path)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2 and "was trained with another epochs; take another --out" in capsys.readouterr().err

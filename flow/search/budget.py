@@ -50,3 +50,14 @@ class Budget:
 
     def __str__(self) -> str:
         return f"{self.kind}={self.amount:,.0f}"
+
+
+def rate(budget: Budget, max_cycles: int) -> list[str]:
+    """The options with which `flow build` holds a budget of LUTs or cycles.
+
+    Args:
+        max_cycles: cycles between frames that a budget of LUTs is meant at.
+    """
+    if budget.kind not in ("luts", "cycles"):
+        return []
+    return ["--max-cycles", str(int(budget.amount) if budget.kind == "cycles" else max_cycles)]
