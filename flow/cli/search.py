@@ -52,7 +52,7 @@ def search(
     from flow.datasets import load
     from flow.folding.budget import UTILIZATION
     from flow.search.budget import Budget, rate
-    from flow.search.costs import costs
+    from flow.search.costs import check_rate, costs
     from flow.search.report import write_bits, write_found
     from flow.tasks import ACCURACY
     from flow.training.checkpoints import read_meta
@@ -61,14 +61,16 @@ def search(
     from keras_models import find_model
 
     spec, wanted = find_model(model), Budget.parse(budget)
-    tables = costs(spec, wanted, find_board(board), UTILIZATION, max_cycles)
-    fixed = BitsSpec.uniform(spec, activation_bits)
+    fixed, chip = BitsSpec.uniform(spec, activation_bits), find_board(board)
     place = out or Path("runs") / f"search-{model}-{wanted.kind}-{wanted.amount:.0f}"
 
     from flow.search.choices import SearchConfig, lowest
 
     config = SearchConfig(activations, strength)
-    tables.check(lowest(spec, config, fixed), wanted)
+    least = lowest(spec, config, fixed)
+    check_rate(spec, least, wanted, chip, UTILIZATION)
+    tables = costs(spec, wanted, chip, UTILIZATION, max_cycles)
+    tables.check(least, wanted)
     images = load(dataset, data, spec.input_shape)
     recipe = default_config(images.name, spec.input_shape, quantized=True).model_copy(update={"seed": seed})
 
@@ -84,6 +86,7 @@ def search(
     console = Console()
     with console_progress(console) as progress:
         progress.on_message(images.source)
+        progress.on_message(wanted.certainty)
         try:
             start = float_start(spec, images, place, progress, seed)
             learning = recipe.model_copy(update={"epochs": epochs, "frozen_epochs": 0, "quantizer_rate": 5.0})

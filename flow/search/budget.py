@@ -48,6 +48,15 @@ class Budget:
             raise FlowError(f"--budget {text}: must be above 0")
         return cls(kind, amount)
 
+    @property
+    def certainty(self) -> str:
+        """How well the cost of a network is known, for people."""
+        if self.kind in ("bytes", "bops"):
+            return f"{self.kind} are counted, and exact"
+        from flow.folding.calibration import calibration_error
+
+        return calibration_error().text
+
     def __str__(self) -> str:
         return f"{self.kind}={self.amount:,.0f}"
 
