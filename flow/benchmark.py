@@ -1,7 +1,8 @@
 """What the project is measured by: `python -m flow.benchmark` measures, compares with what is recorded, and records.
 
 LUTs per MAC come from synthesis of the matrix-vector unit alone, weights as input ports; the rest from the reports of
-finished builds below `results/`. A figure that got worse is said to be worse; deciding on it is a person's work.
+finished builds below `results/`, the cost model's error too (`flow.folding.calibration`). A figure that got worse is
+said to be worse; deciding on it is a person's work.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from flow import paths
 from flow.files import read_json, write_json
+from flow.folding.calibration import FILE
 from flow.report import load
 
 RECORD = Path("results") / "benchmarks.json"
@@ -72,6 +74,21 @@ def builds(folder: Path) -> dict[str, dict[str, float]]:
     return found
 
 
+def calibration(folder: Path) -> dict[str, dict]:
+    """Estimated and measured LUTs of each recorded build, and of each of its layers, for `flow.folding.calibration`."""
+    found = {}
+    for path in sorted(folder.glob("*/report.json")):
+        layers = {
+            name: {"estimate": layer.estimate.luts_used, "measured": layer.measured.luts_used}
+            for name, layer in load(path).resources.layers.items()
+            if layer.estimate and layer.measured
+        }
+        if layers:
+            total = {key: round(sum(layer[key] for layer in layers.values()), 1) for key in ("estimate", "measured")}
+            found[path.parent.name] = total | {"layers": layers}
+    return found
+
+
 def changes(before: dict, after: dict) -> list[str]:
     """One line for each figure that is not what it was: better, worse, new or gone."""
     lines = []
@@ -94,6 +111,7 @@ def main() -> None:
     for line in changes(before, after) or ["nothing changed"]:
         print(line)
     write_json(RECORD, after)
+    write_json(FILE, calibration(RECORD.parent))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 
 from flow import benchmark
 from flow.files import read_json
+from flow.folding.calibration import FILE, calibration_error
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 
@@ -17,6 +18,17 @@ def test_the_record_follows_from_the_reports():
     assert set(recorded) == set(benchmark.UNITS) | set(benchmark.builds(RESULTS))
     for name, figures in benchmark.builds(RESULTS).items():
         assert recorded[name] == figures
+
+
+def test_the_cost_model_s_error_follows_from_the_reports():
+    recorded = benchmark.calibration(RESULTS)
+    assert read_json(FILE) == recorded
+    w2, w8 = (recorded[f"resnet8-w{bits}a{bits}-cifar10"] for bits in (2, 8))
+    assert 1.15 < w2["estimate"] / w2["measured"] < 1.2 and abs(w8["estimate"] / w8["measured"] - 1) < 0.01
+    error = calibration_error()
+    assert error.builds == len(recorded) and error.total[0] < 1 < error.total[1]
+    assert error.layers[0] <= error.total[0] and error.total[1] <= error.layers[1]
+    assert f"{error.total[1] - 1:+.0%} off those of synthesis" in error.text
 
 
 def test_the_four_bit_unit_is_small_and_has_no_dsp():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -17,7 +18,7 @@ from flow.folding.solve import for_cycles
 from flow.isocost import measure
 from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Folders, Recipe, parse_widths, plan, reference
 from flow.isocost.results import Row, markdown, plot
-from flow.isocost.solve import Equal, breakpoints, one_width, solve_multiplier
+from flow.isocost.solve import Equal, breakpoints, check_fits, one_width, solve_multiplier
 from flow.isocost.train import finished
 from flow.search.skeleton import skeleton
 from flow.training.config import TrainConfig
@@ -31,6 +32,11 @@ RESNET8, TINY = MODELS["resnet8"], MODELS["tiny"]
 
 def equal_of(kind: str, spec=RESNET8, cycles: int = 16_384) -> Equal:
     return Equal.of(kind, reference(spec, 0.2), 8, BOARD, cycles)
+
+
+def estimated(spec, bits: int, cycles: int = 16_384):
+    graph = skeleton(spec, one_width(spec, bits))
+    return estimate(graph, for_cycles(graph, cycles))
 
 
 def call(*arguments: str):
@@ -54,6 +60,35 @@ def test_equal_bytes_within_two_percent(name: str):
     assert 1.8 < widths[0] / widths[2] < 2.2, "channels grow with the root of the widths' ratio"
 
 
+def test_a_network_of_equal_bytes_folds_well():
+    """Four more bytes in a thousand: 80 and 159 channels for 79, a prime number, and 159, which take four times the
+    LUTs and more DSP blocks than the board has.
+    """
+    spec = MODELS["mobilenet"]
+    equal = equal_of("bytes", spec)
+    nearest, found = widened(spec, 1.2384), solve_multiplier(spec, 1, equal).spec
+    assert 79 in {w.out_channels for w in nearest.weight_layers()}
+    assert estimated(nearest, 1).lut > 4 * estimated(found, 1).lut and estimated(found, 1).lut < 0.5 * BOARD.lut
+    check_fits([(found, one_width(found, 1))], BOARD, 16_384)
+    message = r"16384 cycles .* pynq-z2: mobilenet-x1\.2384 at 1 bits: .*lut 62,\d+ of .*; --cycles 32768 would do"
+    with pytest.raises(FlowError, match=message):
+        check_fits([(found, one_width(found, 1)), (nearest, one_width(nearest, 1))], BOARD, 16_384)
+
+
+def test_a_plan_that_does_not_fit_is_refused_before_anything_is_trained():
+    refused = call("--model", "mobilenet", "--cycles", "1024", "--plan")
+    assert isinstance(refused.exception, FlowError) and "--cycles" in str(refused.exception)
+
+
+def test_the_network_that_sets_the_cost_costs_it():
+    """Also where the common cost is an estimate times a measured ratio, which rounding may leave an ulp below."""
+    first = reference(RESNET8, 0.2)
+    equal = equal_of("luts")
+    below = equal.measured(float(np.nextafter(equal.target, 0)), {})
+    assert solve_multiplier(RESNET8, 8, below).spec.name == first.name
+    assert [arm.spec.name for arm in plan(RESNET8, first, [4, 8], equal, BOARD, 1, False)][1] == first.name
+
+
 def test_equal_cycles_fill_the_board():
     """The widest width's network sets them; one with fewer bits has more channels at the same cycles, and fits."""
     equal = equal_of("cycles")
@@ -62,6 +97,7 @@ def test_equal_cycles_fill_the_board():
     found = solve_multiplier(RESNET8, 4, equal)
     assert 0.95 <= found.cost / equal.target <= 1 and found.spec.macs > 1.5 * first.macs
     assert equal.cost(RESNET8, one_width(RESNET8, 8)) == float("inf"), "it does not fit"
+    assert equal.share(RESNET8, one_width(RESNET8, 8)) is None
 
 
 def test_equal_luts_as_synthesis_counts_them(tmp_path, monkeypatch):
@@ -98,7 +134,7 @@ def test_the_multipliers_are_those_at_which_channels_change():
 
 
 def test_the_networks_of_a_study():
-    arms = plan(RESNET8, [1, 2, 4, 8], equal_of("bytes"), seeds=2)
+    arms = plan(RESNET8, reference(RESNET8, 0.2), [1, 2, 4, 8], equal_of("bytes"), BOARD, seeds=2)
     assert len({arm.name for arm in arms}) == len(arms)
     first = [arm for arm in arms if arm.seed == 0]
     assert [arm.label for arm in first if arm.group == ONE_WIDTH] == ["1", "2", "4", "8"]
@@ -160,8 +196,8 @@ def test_a_study_trains_and_goes_on(tmp_path):
     assert (results / "accuracy.svg").is_file() and (results / "isocost.md").read_text() in again.output
     mixed = results / "mixed-seed-0"
     assert {"bits.yaml", "search.json", "widths.svg"} <= {path.name for path in mixed.iterdir()}
-    equal, folders = Equal.of("bytes", reference(TINY, 0.33), 8, BOARD, 1), Folders(tmp_path, "bytes")
-    arms = plan(TINY, [2, 8], equal, 1)
+    first, folders = reference(TINY, 0.33), Folders(tmp_path, "bytes")
+    arms = plan(TINY, first, [2, 8], Equal.of("bytes", first, 8, BOARD, 16_384), BOARD, 1)
     assert all(finished(arm, "digits", Recipe(1, 1, 2), folders) for arm in arms)
     assert not any(finished(arm, "digits", Recipe(1, 1, 3), folders) for arm in arms), "another recipe trains anew"
     with pytest.raises(FlowError, match="--epochs 1: must be more than the 1 of a search"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,9 +17,9 @@ from flow.errors import FlowError
 from flow.folding import estimate
 from flow.folding.solve import for_cycles
 from flow.keras_env import keras, tf
-from flow.search.budget import Budget
+from flow.search.budget import Budget, rate
 from flow.search.choices import SearchConfig, lowest
-from flow.search.costs import Costs, costs
+from flow.search.costs import Costs, check_rate, costs
 from flow.search.network import Widths
 from flow.search.relaxed import gaussian_steps, relaxed_activations, relaxed_weights
 from flow.search.repair import candidates
@@ -243,6 +244,33 @@ def test_a_budget_out_of_reach_names_the_lowest_cost():
         tables.check(lowest(TINY, SearchConfig(), fixed), budget)
 
 
+def test_too_few_cycles_name_the_fewest_that_there_can_be():
+    """Cycles, not LUTs, and a budget of them is in reach."""
+    fixed = BitsSpec.uniform(TINY, 4)
+    least = lowest(TINY, SearchConfig(), fixed)
+    with pytest.raises(FlowError, match=r"cycles=3: out of reach on pynq-z2: .* takes [\d,]+ cycles") as said:
+        check_rate(TINY, least, Budget.parse("cycles=3"), BOARD, 0.95)
+    fewest = int(str(said.value).split("takes ")[1].split()[0].replace(",", ""))
+    budget = Budget("cycles", fewest)
+    check_rate(TINY, least, budget, BOARD, 0.95)
+    costs(TINY, budget, BOARD, 0.95, 1).check(least, budget)
+    check_rate(TINY, least, Budget.parse("luts=3"), BOARD, 0.95)
+    tight = replace(costs(TINY, budget, BOARD, 0.95, 1), budget=5.0)
+    with pytest.raises(FlowError, match=r"the lowest widths cost [\d,]+ LUTs at [\d,]+ cycles, of 5$"):
+        tight.check(least, budget)
+
+
+def test_the_error_of_a_cost_is_stated():
+    assert Budget.parse("bytes=40k").certainty == "bytes are counted, and exact"
+    for kind in ("luts", "cycles"):
+        assert "off those of synthesis" in Budget(kind, 1e4).certainty
+
+
+def test_the_build_of_a_result_holds_its_budget():
+    assert rate(Budget("luts", 3e4), 8192) == ["--max-cycles", "8192"] == rate(Budget("cycles", 8192), 1)
+    assert rate(Budget("bytes", 3e4), 8192) == []
+
+
 def test_the_command_from_search_to_bits_yaml(tmp_path, capsys, monkeypatch):
     """Widths within the budget, a checkpoint, a plot; a second call has nothing left to do but say so."""
     command = "flow search --model tiny --dataset digits --budget bytes=500 --epochs 1 --fine-epochs 1 --activations"
@@ -260,3 +288,22 @@ def test_the_command_from_search_to_bits_yaml(tmp_path, capsys, monkeypatch):
     path = json.loads((tmp_path / "widths.json").read_text())
     assert path[-1]["epoch"] == 1 and set(path[-1]["weights"]) == {w.name for w in TINY.weight_layers()}
     assert "<svg" in (tmp_path / "widths.svg").read_text()
+    assert [f.suffix for f in tmp_path.iterdir() if f.name.startswith(("search-", "training-"))] == [".found"]
+
+    def nothing(*args, **kwargs):
+        raise AssertionError("a finished search trains and ranks nothing")
+
+    def content() -> dict[str, bytes]:  # a plot has random names inside
+        return {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.suffix != ".svg"}
+
+    before = content()
+    for place in ("flow.search.run.fit", "flow.training.run.fit", "flow.search.run._best"):
+        monkeypatch.setattr(place, nothing)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code and "found before" in (text := capsys.readouterr().out) and "trained before" in text
+    assert content() == before
+    monkeypatch.setattr("sys.argv", [*f"{command} --fine-epochs 2 --out".split(), str(tmp_path)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2 and "was trained with another epochs; take another --out" in capsys.readouterr().err

@@ -58,11 +58,12 @@ def isocost(
         from flow.isocost.measure import equal_measured
 
         common = equal_measured(spec, first, widths, common, folders.results, console.print)
-    arms = plan(spec, widths, common, seeds, mixed)
+    arms = plan(spec, first, widths, common, chip, seeds, mixed)
     table = plain_table("", "weights, bits", "network", "kind", "MACs", "of the common cost", right=(1, 4, 5))
     for arm in arms:
         if arm.seed == 0:
-            part = "-" if arm.bits is None else f"{common.cost(arm.spec, arm.bits) / common.target:.1%}"
+            share_of = None if arm.bits is None else common.share(arm.spec, arm.bits)
+            part = "-" if share_of is None else f"{share_of:.1%}"
             table.add_row(arm.label, arm.spec.name, arm.group, f"{arm.spec.macs:,}", part)
     console.print(table)
     if plan_only:

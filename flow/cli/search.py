@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,8 @@ def search(
     Widths are real numbers while they are learned, together with the weights: a grid's step and ends need no whole one,
     and the loss pays for what the budget is missed by. Then whole widths within the budget are tried on training
     samples, and frozen, and training goes on. The result is <out>/bits.yaml and a checkpoint for `flow build`,
-    search.json, and the path of the widths as a plot. A command that was stopped goes on where it was.
+    search.json, and the path of the widths as a plot. A command that was stopped goes on where it was; one that was
+    finished trains nothing.
     """
     from rich.console import Console
 
@@ -49,31 +51,42 @@ def search(
     from flow.boards import find_board
     from flow.datasets import load
     from flow.folding.budget import UTILIZATION
-    from flow.search.budget import Budget
-    from flow.search.costs import costs
+    from flow.search.budget import Budget, rate
+    from flow.search.costs import check_rate, costs
     from flow.search.report import write_bits, write_found
+    from flow.tasks import ACCURACY
+    from flow.training.checkpoints import read_meta
     from flow.training.config import default_config
     from flow.training.console import console_progress
     from keras_models import find_model
 
     spec, wanted = find_model(model), Budget.parse(budget)
-    tables = costs(spec, wanted, find_board(board), UTILIZATION, max_cycles)
-    fixed = BitsSpec.uniform(spec, activation_bits)
+    fixed, chip = BitsSpec.uniform(spec, activation_bits), find_board(board)
     place = out or Path("runs") / f"search-{model}-{wanted.kind}-{wanted.amount:.0f}"
 
     from flow.search.choices import SearchConfig, lowest
 
     config = SearchConfig(activations, strength)
-    tables.check(lowest(spec, config, fixed), wanted)
+    least = lowest(spec, config, fixed)
+    check_rate(spec, least, wanted, chip, UTILIZATION)
+    tables = costs(spec, wanted, chip, UTILIZATION, max_cycles)
+    tables.check(least, wanted)
     images = load(dataset, data, spec.input_shape)
     recipe = default_config(images.name, spec.input_shape, quantized=True).model_copy(update={"seed": seed})
 
     from flow.search.run import find_widths, train_found
     from flow.training.run import float_start
 
+    command = shlex.join(
+        ["flow", "search", "--model", model, "--budget", budget, "--dataset", images.name, "--board", board]
+        + ["--max-cycles", str(max_cycles), "--activation-bits", str(activation_bits), "--epochs", str(epochs)]
+        + ["--fine-epochs", str(fine_epochs), "--strength", f"{strength:g}", "--seed", str(seed)]
+        + (["--activations"] if activations else [])
+    )
     console = Console()
     with console_progress(console) as progress:
         progress.on_message(images.source)
+        progress.on_message(wanted.certainty)
         try:
             start = float_start(spec, images, place, progress, seed)
             learning = recipe.model_copy(update={"epochs": epochs, "frozen_epochs": 0, "quantizer_rate": 5.0})
@@ -85,17 +98,18 @@ def search(
             result = {
                 "model": model, "dataset": images.name, "budget": {"kind": wanted.kind, "amount": wanted.amount},
                 "share_of_budget": cost / tables.budget, "learned": found.learned, "bits": found.bits.model_dump(),
-                "epochs": epochs, "fine_epochs": fine_epochs, "strength": strength, "seed": seed,
+                "epochs": epochs, "fine_epochs": fine_epochs, "strength": strength, "seed": seed, "command": command,
             }  # fmt: skip
             if fine_epochs:
                 fine = recipe.model_copy(update={"epochs": fine_epochs})
-                trained = train_found(spec, images, start, found, fine, place, progress)
-                command = f"flow search --model {model} --budget {budget} --epochs {epochs} --fine-epochs {fine_epochs}"
-                command += f" --dataset {images.name} --activation-bits {activation_bits} --seed {seed}"
-                path = trained.save(command + (" --activations" if activations else ""), place)
-                result |= {"scores": trained.scores, "test_images": trained.test_images, "checkpoint": path.name}
-                progress.on_message(f"{path}: build it with")
-                progress.on_message(f"    flow build --model {model} --bits {file} --checkpoint {path}")
+                path = train_found(spec, images, start, found, fine, command, place, progress)
+                meta = read_meta(path)
+                scores = meta.scores if meta.accuracy is None else {ACCURACY: meta.accuracy}
+                result |= {"scores": scores, "test_images": meta.test_images, "checkpoint": path.name}
+                line = ["flow", "build", "--model", model, "--bits", str(file), "--checkpoint", str(path)]
+                line += ["--dataset", images.name, *(["--data", str(data)] if data else []), *rate(wanted, max_cycles)]
+                progress.on_message(f"{meta.score_text}; build it with")
+                progress.on_message(f"    {shlex.join([*line, '--board', board])}")
             write_found(result, found.path, found.bits, place)
         except KeyboardInterrupt:
             progress.on_message("stopped; the same command goes on after the last whole epoch")

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flow.bits import BitsSpec
+from flow.boards import Board
 from flow.errors import FlowError
-from flow.isocost.solve import Equal, one_width, solve_multiplier
+from flow.isocost.solve import Equal, breakpoints, check_fits, one_width, solve_multiplier
 from flow.training.checkpoints import checkpoint_path
 from keras_models.spec import ModelSpec
 from keras_models.widen import widened
@@ -124,34 +125,36 @@ def parse_widths(text: str) -> list[int]:
     return widths
 
 
-def plan(spec: ModelSpec, widths: list[int], equal: Equal, seeds: int, mixed: bool = True) -> list[Arm]:
+def plan(
+    spec: ModelSpec, narrowest: ModelSpec, widths: list[int], equal: Equal, board: Board, seeds: int, mixed: bool = True
+) -> list[Arm]:
     """The networks of a study, those of the first seed first.
 
     Args:
+        narrowest: the network that sets the common cost, at the widest width.
         widths: ascending.
+        board: that all networks must fit, by the cost model, at the study's cycles.
         mixed: whether a network with searched widths is among them.
 
     Raises:
-        FlowError: a width has no network of the common cost.
+        FlowError: a width has no network of the common cost, or one does not fit the board.
     """
-    solved = {bits: solve_multiplier(spec, bits, equal) for bits in widths}
-    narrowest = solved[widths[-1]].spec
+    solved = {bits: solve_multiplier(spec, bits, equal).spec for bits in widths[:-1]} | {widths[-1]: narrowest}
     arms = []
     for seed in range(seeds):
-        arms += [Arm(ONE_WIDTH, s.spec, one_width(s.spec, b), str(b), seed) for b, s in solved.items()]
+        arms += [Arm(ONE_WIDTH, network, one_width(network, b), str(b), seed) for b, network in solved.items()]
         if mixed:
             near = min(widths, key=lambda bits: abs(bits - MIXED_AT))
-            arms.append(Arm(MIXED, solved[near].spec, None, MIXED, seed, near))
+            arms.append(Arm(MIXED, solved[near], None, MIXED, seed, near))
         if seed == 0:
-            others = (bits for bits in widths[:-1] if solved[bits].spec.name != narrowest.name)
+            others = (bits for bits in widths[:-1] if solved[bits].name != narrowest.name)
             arms += [Arm(NOT_WIDENED, narrowest, one_width(narrowest, bits), str(bits), seed) for bits in others]
+    check_fits([(arm.spec, arm.bits) for arm in arms if arm.bits and arm.seed == 0], board, equal.cycles)
     return arms
 
 
 def reference(spec: ModelSpec, share_of_macs: float) -> ModelSpec:
     """The network that sets the common cost at the widest width: as many channels as leave a share of the MACs."""
-    from flow.isocost.solve import breakpoints
-
     return min(
         (widened(spec, multiplier) for multiplier in breakpoints(spec, 1.0)),
         key=lambda network: abs(network.macs / spec.macs - share_of_macs),

@@ -31,7 +31,7 @@ class Row:
         network: name of the model, with its multiplier.
         group: one width, not widened, or mixed; see `flow.isocost.arms`.
         weights: bits of its weights, or ``"mixed"``.
-        share: of the common cost: bytes as counted, LUTs and cycles as planned.
+        share: of the common cost: bytes as counted, LUTs and cycles as planned; None where it does not fit the board.
         measured_share: of it as built.
         accuracy: of the trained network, on `test_images`.
         bytes: of weights.
@@ -44,7 +44,7 @@ class Row:
     group: str
     weights: str
     seed: int
-    share: float
+    share: float | None
     accuracy: float
     test_images: int
     bytes: float
@@ -65,7 +65,7 @@ def read_row(arm: Arm, bits: BitsSpec, equal: Equal, checkpoint: Path, run: Path
     meta, layers = read_meta(checkpoint), arm.spec.weight_layers()
     row = Row(
         network=arm.spec.name, group=arm.group, weights=arm.label, seed=arm.seed,
-        share=equal.cost(arm.spec, bits) / equal.target, accuracy=meta.accuracy, test_images=meta.test_images,
+        share=equal.share(arm.spec, bits), accuracy=meta.accuracy, test_images=meta.test_images,
         bytes=sum(w.weights * bits.weights[w.name] for w in layers) / 8, macs=arm.spec.macs,
         bit_operations=sum(w.macs * bits.weights[w.name] * width_of(bits, w.source) for w in layers),
         sha256=meta.sha256,
@@ -106,8 +106,8 @@ def markdown(rows: Sequence[Row], equal: Equal) -> str:
     for row in sorted(rows, key=lambda row: (row.group != ONE_WIDTH, row.group, -row.accuracy)):
         differing = "-" if row.differing is None else f"{row.differing:,} ({row.images:,})"
         lines.append(
-            f"| {row.weights} | {row.network} | {row.group} | {row.seed} | {row.accuracy:.2%} | {row.share:.1%} | "
-            f"{'-' if row.measured_share is None else f'{row.measured_share:.1%}'} | "
+            f"| {row.weights} | {row.network} | {row.group} | {row.seed} | {row.accuracy:.2%} | {_share(row.share)} | "
+            f"{_share(row.measured_share)} | "
             f"{row.bytes:,.0f} | {row.macs:,} | {row.bit_operations:,} | {_amount(row.lut)} | {_amount(row.dsp)} | "
             f"{_amount(row.bram36)} | {_amount(row.interval_cycles)} | {differing} |"
         )
@@ -149,6 +149,10 @@ def plot(rows: Sequence[Row], equal: Equal) -> str:
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None})
     return out.getvalue()
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
 
 
 def _amount(value: float | None) -> str:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
+from itertools import takewhile
+from math import isfinite
 
 import yaml
 
+from flow import ir
+from flow.adders import available
 from flow.bits import MAX_BITS, MIN_BITS, BitsSpec
 from flow.boards import Board
 from flow.errors import FlowError, unknown
 from flow.folding import Amount, estimate
+from flow.folding.budget import UTILIZATION
 from flow.folding.solve import fastest, for_cycles
 from flow.search.skeleton import skeleton
 from keras_models.spec import ModelSpec
@@ -21,8 +27,13 @@ ACTIVATION_BITS = 8
 
 #: how far a network may be from the common cost
 TOLERANCES = {"bytes": 0.02, "luts": 0.05, "cycles": 0.05}
+#: of the networks within the tolerance of the common bytes, one may take this much more LUTs than the smallest: 79
+#: channels, a prime number, fold in two ways only, and may take four times the LUTs of 80
+_FOLDS_WELL = 1.1
 #: of the multipliers, each so-many-th is tried to see where the others are to be tried
 _COARSE = 6
+#: a cost this little above another is equal to it: ratios of measured to estimated LUTs are rounded
+_EQUAL = 1 + 1e-9
 #: share of the board that a plan may fill: less than a build may, for a trained network takes a little more or less
 PLANNED_UTILIZATION = 0.92
 
@@ -114,7 +125,12 @@ class Equal:
         lut *= self.ratios.get(widths.pop(), 1.0) if len(widths) == 1 else 1.0
         if self.kind == "luts":
             return lut
-        return interval if lut <= self.lut else float("inf")
+        return interval if lut <= self.lut * _EQUAL else float("inf")
+
+    def share(self, spec: ModelSpec, bits: BitsSpec) -> float | None:
+        """What a network costs, as a share of the target; None where it does not fit the board at these cycles."""
+        cost = self.cost(spec, bits)
+        return cost / self.target if isfinite(cost) else None
 
 
 @lru_cache(maxsize=4096)
@@ -138,11 +154,12 @@ def breakpoints(spec: ModelSpec, most: float) -> list[float]:
 
 
 def solve_multiplier(spec: ModelSpec, bits: int, equal: Equal, most: float = 4.0) -> Solved:
-    """The widest network that costs what it should.
+    """The network that costs what it should.
 
-    Bytes grow with every channel, and are bisected; the nearest network is taken. LUTs and cycles waver: 26 channels
-    fold in fewer ways than 24, and may cost more than 28. There all networks about the widest one that a coarse scan
-    finds affordable are tried; that with the most channels within the tolerance, and not above the target, is taken.
+    Bytes grow with every channel, and are bisected; of the networks within the tolerance that fold well at the study's
+    cycles, the nearest is taken. LUTs and cycles waver: 26 channels fold in fewer ways than 24, and may cost more than
+    28. There all networks about the widest one that a coarse scan finds affordable are tried; that with the most
+    channels within the tolerance, and not above the target, is taken.
 
     Args:
         most: the greatest multiplier that is tried.
@@ -159,20 +176,20 @@ def solve_multiplier(spec: ModelSpec, bits: int, equal: Equal, most: float = 4.0
         except FlowError:  # too wide for the rate
             return float("inf")
 
+    def affordable(multiplier: float) -> bool:
+        return at(multiplier) <= equal.target * _EQUAL
+
     def missed(multiplier: float) -> float:
         return abs(at(multiplier) / equal.target - 1)
 
     choices = breakpoints(spec, most)
     if equal.kind == "bytes":
-        low, high = 0, len(choices) - 1
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if at(choices[middle]) <= equal.target else (low, middle)
-        best = min(choices[max(low - 2, 0) : high + 3], key=missed)
+        near = _about(choices, affordable, lambda m: missed(m) <= equal.tolerance)
+        best = min(_folding_well(spec, near, bits, equal.cycles), key=missed)
     else:
-        about = max((m for m in choices[::_COARSE] if at(m) <= equal.target), default=choices[0])
+        about = max((m for m in choices[::_COARSE] if affordable(m)), default=choices[0])
         near = [m for m in choices if 0.65 * about <= m <= 1.35 * about]
-        within = [m for m in near if missed(m) <= equal.tolerance and at(m) <= equal.target]
+        within = [m for m in near if missed(m) <= equal.tolerance and affordable(m)]
         best = max(within, default=min(near, key=missed))
     if missed(best) > equal.tolerance:
         raise FlowError(
@@ -180,3 +197,56 @@ def solve_multiplier(spec: ModelSpec, bits: int, equal: Equal, most: float = 4.0
             f"within {equal.tolerance:.0%}; the nearest, {best:g}, costs {at(best):,.0f}"
         )
     return Solved(widened(spec, best), best, bits, at(best))
+
+
+def _about(
+    choices: Sequence[float], affordable: Callable[[float], bool], within: Callable[[float], bool]
+) -> list[float]:
+    """The multipliers within the tolerance, or the two beside the target where none is, of a cost that only grows."""
+    low, high = 0, len(choices) - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if affordable(choices[middle]) else (low, middle)
+    found = [*takewhile(within, reversed(choices[: low + 1])), *takewhile(within, choices[high:])]
+    return found or [choices[low], choices[high]]
+
+
+def _folding_well(spec: ModelSpec, multipliers: Sequence[float], bits: int, cycles: int) -> list[float]:
+    """Those of the multipliers whose networks take few LUTs at these cycles; all where none is that fast."""
+    luts: dict[float, float] = {}
+    for multiplier in multipliers:
+        network = widened(spec, multiplier)
+        with suppress(FlowError):  # too wide for the rate
+            luts[multiplier] = _hardware(network, one_width(network, bits).to_yaml(), cycles)[0]
+    return [m for m, lut in luts.items() if lut <= _FOLDS_WELL * min(luts.values())] or list(multipliers)
+
+
+def check_fits(networks: Sequence[tuple[ModelSpec, BitsSpec]], board: Board, cycles: int) -> None:
+    """Raises FlowError where a network's estimate does not fit the board at these cycles: names it, and what would fit.
+
+    Args:
+        networks: with the width of every layer.
+    """
+    budget = Amount(board.lut, board.ff, board.dsp, board.bram36) * UTILIZATION
+    graphs = [skeleton(spec, bits) for spec, bits in networks]
+    problems = []
+    for (spec, bits), graph in zip(networks, graphs):
+        problem = _excess(graph, budget, cycles)
+        if problem:
+            problems.append(f"{spec.name} at {', '.join(map(str, sorted(set(bits.weights.values()))))} bits: {problem}")
+    if not problems:
+        return
+    slower = (cycles * 2**k for k in range(1, 11))
+    enough = next((c for c in slower if not any(_excess(graph, budget, c) for graph in graphs)), None)
+    advice = "" if enough is None else f"--cycles {enough} would do, or "
+    raise FlowError(f"{cycles} cycles between frames on {board.name}: {'; '.join(problems)}; {advice}a smaller --share")
+
+
+def _excess(graph: ir.Graph, budget: Amount, cycles: int) -> str | None:
+    """What a graph needs at these cycles beyond the budget, by the cost model; None where it fits."""
+    try:
+        needed = estimate(graph, for_cycles(graph, cycles, available()))
+    except FlowError as error:
+        return str(error).split("; ")[0]
+    parts = [f"{name} {need:,.0f} of {have:,.0f}" for name, (need, have) in needed.excess(budget).items()]
+    return "estimated " + ", ".join(parts) if parts else None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flow.report import Report, load
+from flow.errors import FlowError
+from flow.files import read_json, write_json
+from flow.report import Report, check, load
 
 Row = TypeVar("Row")
 
@@ -49,7 +52,11 @@ def with_measured(row: Row, run: Path | None) -> Row:
     Raises:
         FlowError: the report is broken.
     """
-    report = None if run is None else report_of(run)
+    return filled(row, None if run is None else report_of(run))
+
+
+def filled(row: Row, report: Report | None) -> Row:
+    """As `with_measured`, from a report."""
     if report is None:
         return row
     exact, total = report.exact, report.resources.total
@@ -65,3 +72,43 @@ def with_measured(row: Row, run: Path | None) -> Row:
         )
     )
     return replace(row, **{field.name: found[field.name] for field in fields(row) if field.name in found})
+
+
+def keep_report(run: Path, sha256: str, file: Path) -> None:
+    """Copies the report of a finished build to where it stays when the build is removed: a build is large.
+
+    Args:
+        run: folder of the build.
+        sha256: of the weights that were built.
+        file: JSON; its name is not that of a report, so that it is not taken for a build's.
+
+    Raises:
+        FlowError: there is no report, or the file cannot be written.
+    """
+    report = report_of(run)
+    if report is None:
+        raise FlowError(f"{run} holds no finished build")
+    write_json(file, {"checkpoint_sha256": sha256, "report": report.model_dump()})
+
+
+def kept_report(file: Path, sha256: str, tell: Callable[[str], None]) -> Report | None:
+    """What `keep_report` has kept of the same weights, None without it.
+
+    Args:
+        sha256: of the weights.
+        tell: is told where the report is of other weights, and so not taken.
+
+    Raises:
+        FlowError: it is broken.
+    """
+    if not file.is_file():
+        return None
+    plain = read_json(file)
+    try:
+        found, report = plain["checkpoint_sha256"], check(plain["report"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise FlowError(f"{file}: not a report that was kept: {str(error).splitlines()[0]}; remove it") from error
+    if found != sha256:
+        tell(f"{file}: not taken, is of other weights: {found[:12]}, not {sha256[:12]}")
+        return None
+    return report

@@ -48,5 +48,25 @@ class Budget:
             raise FlowError(f"--budget {text}: must be above 0")
         return cls(kind, amount)
 
+    @property
+    def certainty(self) -> str:
+        """How well the cost of a network is known, for people."""
+        if self.kind in ("bytes", "bops"):
+            return f"{self.kind} are counted, and exact"
+        from flow.folding.calibration import calibration_error
+
+        return calibration_error().text
+
     def __str__(self) -> str:
         return f"{self.kind}={self.amount:,.0f}"
+
+
+def rate(budget: Budget, max_cycles: int) -> list[str]:
+    """The options with which `flow build` holds a budget of LUTs or cycles.
+
+    Args:
+        max_cycles: cycles between frames that a budget of LUTs is meant at.
+    """
+    if budget.kind not in ("luts", "cycles"):
+        return []
+    return ["--max-cycles", str(int(budget.amount) if budget.kind == "cycles" else max_cycles)]

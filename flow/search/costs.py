@@ -11,8 +11,9 @@ from flow.boards import Board
 from flow.cache import digest
 from flow.errors import FlowError
 from flow.folding import cost
+from flow.folding.budget import Amount
 from flow.folding.schedule import fifo_depths
-from flow.folding.solve import for_cycles
+from flow.folding.solve import fastest, for_cycles
 from flow.search.budget import Budget
 from flow.search.skeleton import skeleton
 from keras_models.spec import INPUT, ModelSpec
@@ -54,9 +55,32 @@ class Costs:
         """Raises FlowError where even the lowest widths cost too much, before anything is trained."""
         least = self.of(lowest)
         if least > self.budget:
-            raise FlowError(
-                f"--budget {budget}: out of reach: the lowest widths cost {least * budget.amount / self.budget:,.0f}"
-            )
+            what = f"{least:,.0f}"
+            if budget.kind == "cycles":
+                what = f"{least:,.0f} LUTs at {budget.amount:,.0f} cycles, of {self.budget:,.0f}"
+            raise FlowError(f"--budget {budget}: out of reach: the lowest widths cost {what}")
+
+
+def check_rate(spec: ModelSpec, lowest: BitsSpec, budget: Budget, board: Board, utilization: float) -> None:
+    """Raises FlowError where the network cannot have so few cycles on the board, even at the lowest widths.
+
+    Args:
+        lowest: widths.
+        budget: of cycles; one of another kind is not looked at.
+        utilization: share of the board that may be filled.
+    """
+    if budget.kind != "cycles":
+        return
+    graph = skeleton(spec, lowest)
+    try:
+        found = fastest(graph, Amount(board.lut, board.ff, board.dsp, board.bram36) * utilization)
+    except FlowError as error:
+        raise FlowError(f"--budget {budget}: out of reach on {board.name}: {error}") from error
+    if found.interval(graph) > budget.amount:
+        raise FlowError(
+            f"--budget {budget}: out of reach on {board.name}: at the lowest widths the network takes "
+            f"{found.interval(graph):,} cycles between frames at the least"
+        )
 
 
 def width_of(bits: BitsSpec, source: str) -> int:

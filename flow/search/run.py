@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from flow.keras_env import keras, precision, tf
 from flow.search.budget import Budget
 from flow.search.choices import SearchConfig, searched_layers
 from flow.search.costs import Costs
+from flow.search.found import Searched, load_found, save_found
 from flow.search.network import Widths, build_relaxed
 from flow.search.path import PathRecorder
 from flow.search.repair import candidates
@@ -26,11 +27,13 @@ from flow.training.calibrate import (
     prepare,
     weight_exponent,
 )
+from flow.training.checkpoints import checkpoint_path
 from flow.training.config import TrainConfig
+from flow.training.finished import finished
 from flow.training.loop import Beside, as_numbers, fit, in_batches
 from flow.training.objectives import OBJECTIVES
 from flow.training.progress import Progress
-from flow.training.run import Trained, run_identity, train_quantized, weights_sha256
+from flow.training.run import run_identity, train_quantized, weights_sha256
 from keras_models.spec import ModelSpec
 
 PATH = "widths.json"
@@ -38,28 +41,13 @@ PATH = "widths.json"
 RANKING_IMAGES = 4000
 
 
-@dataclass(frozen=True)
-class Searched:
-    """What a search has found.
-
-    Attributes:
-        learned: widths before rounding, by layer, under ``"weights"`` and ``"activations"``.
-        bits: whole ones, within the budget.
-        path: the records of `PathRecorder`.
-        network: float, with the searched weights: where training with frozen widths starts.
-    """
-
-    learned: dict[str, dict[str, float]]
-    bits: BitsSpec
-    path: list[dict]
-    network: keras.Model
-
-
 def find_widths(
     spec: ModelSpec, data: Dataset, start: keras.Model, budget: Budget, costs: Costs, fixed: BitsSpec,
     search: SearchConfig, recipe: TrainConfig, folder: Path, progress: Progress, teacher: keras.Model | None = None,
+    correct: Callable[[BitsSpec], Costs | None] | None = None,
 ) -> Searched:  # fmt: skip
-    """Learns widths and makes them whole; goes on after the last whole epoch of a stopped run.
+    """Learns widths and makes them whole; goes on after the last whole epoch of a stopped run, and takes what an equal
+    search has left.
 
     Args:
         start: the float network; it is not changed.
@@ -69,8 +57,17 @@ def find_widths(
         recipe: of the training; widths are learned at `quantizer_rate` times its learning rate.
         folder: for the state and the path.
         teacher: of the soft labels; `start` if not given.
+        correct: is shown the whole widths; where it gives other costs, they are chosen once more, by these.
     """
     teacher = teacher or start
+    hashes = weights_sha256(start), weights_sha256(teacher)
+    parts = "search", costs.fingerprint(), fixed.model_dump_json(), repr(search), *hashes
+    identity = run_identity(spec.name, data, recipe.fingerprint(), *parts)
+    left = folder / f"search-{identity[:12]}.found"
+    known = load_found(left, identity, spec, progress)
+    if known is not None:
+        progress.on_message(f"widths of {spec.name} for {budget}: found before, {left}")
+        return known
     keras.utils.set_random_seed(recipe.seed)
     prepared, ranges = prepare(spec, fixed, start, data.x_train)
     steps = _activation_steps(spec, prepared, data.x_train[:CALIBRATION_IMAGES], search)
@@ -84,9 +81,6 @@ def find_widths(
         model = build_relaxed(spec, fixed, ranges, widths, steps, _weight_exponents(spec, prepared))
     copy_weights(prepared, model)
     beside = Beside(widths.variables, penalty(costs, widths, fixed, search.strength))
-    hashes = weights_sha256(start), weights_sha256(teacher)
-    parts = "search", costs.fingerprint(), fixed.model_dump_json(), repr(search), *hashes
-    identity = run_identity(spec.name, data, recipe.fingerprint(), *parts)
 
     def cost() -> float:
         return float(cost_of(costs, widths, fixed))
@@ -99,21 +93,49 @@ def find_widths(
     state = folder / f"search-{identity[:12]}.state"
     fit(model, data, recipe, recorder, state, identity, teacher, task=spec.task, beside=beside)
     learned = widths.values()
-    tried = candidates(learned, fixed, costs)
-    tried += [bits for bits in _uniform(spec, fixed, costs) if bits not in tried]
-    progress.on_message(f"{len(tried)} ways to make the widths whole, on {RANKING_IMAGES:,} training samples:")
-    bits = _best(tried, model, widths, spec.task, data, progress)
-    found = spec.build_float()
-    copy_weights(model, found)
-    return Searched(learned, bits, recorder.records, found)
+
+    def chosen(costs: Costs) -> BitsSpec:
+        tried = candidates(learned, fixed, costs)
+        tried += [bits for bits in _uniform(spec, fixed, costs) if bits not in tried]
+        progress.on_message(f"{len(tried)} ways to make the widths whole, on {RANKING_IMAGES:,} training samples:")
+        return _best(tried, model, widths, spec.task, data, progress)
+
+    bits = chosen(costs)
+    corrected = correct(bits) if correct else None
+    bits = bits if corrected is None else chosen(corrected)
+    widths.assign(bits)
+    measure_statistics(model, data.x_train[:STATISTICS_IMAGES])
+    network = spec.build_float()
+    copy_weights(model, network)
+    found = Searched(learned, bits, recorder.records, network)
+    save_found(left, identity, found)
+    state.unlink(missing_ok=True)
+    return found
 
 
 def train_found(
-    spec: ModelSpec, data: Dataset, teacher: keras.Model, found: Searched, recipe: TrainConfig, folder: Path,
-    progress: Progress,
-) -> Trained:  # fmt: skip
-    """Trains on at the frozen, whole widths, from the searched weights."""
-    return train_quantized(spec, found.bits, data, found.network, recipe, progress, folder, teacher=teacher)
+    spec: ModelSpec, data: Dataset, teacher: keras.Model, found: Searched, recipe: TrainConfig, command: str,
+    folder: Path, progress: Progress,
+) -> Path:  # fmt: skip
+    """Trains on at the frozen, whole widths, from the searched weights, if that is not done.
+
+    Args:
+        command: that makes the checkpoint again.
+        folder: of the checkpoint.
+
+    Returns:
+        The weights file.
+
+    Raises:
+        FlowError: there is a checkpoint of these widths, of another recipe or search.
+    """
+    path = checkpoint_path(spec.name, data.name, found.bits, folder)
+    hashes = {"start_sha256": weights_sha256(found.network), "teacher_sha256": weights_sha256(teacher)}
+    if finished(path, recipe, **hashes):
+        progress.on_message(f"trained before: {path}")
+        return path
+    trained = train_quantized(spec, found.bits, data, found.network, recipe, progress, folder, teacher=teacher)
+    return trained.save(command, folder)
 
 
 def _uniform(spec: ModelSpec, fixed: BitsSpec, costs: Costs) -> list[BitsSpec]:
