@@ -7,18 +7,26 @@ import json
 
 import pytest
 import typer
+from reports import PLAIN
 from typer.testing import CliRunner
 
+from flow.bits import BitsSpec
 from flow.cli.study import study
 from flow.datasets import load
 from flow.errors import FlowError
+from flow.keras_env import keras
+from flow.pipeline.build import Built
+from flow.report import check
 from flow.study.arms import ARMS, chosen
+from flow.study.build import build_arm
 from flow.study.plot import accuracy_plot, lut_plot
-from flow.study.results import Row, gains, markdown
+from flow.study.results import Row, gains, markdown, read_rows
+from flow.study.train import recipe
 from flow.training.checkpoints import read_meta
 from flow.training.config import TrainConfig
-from flow.training.run import train_float
+from flow.training.run import Trained, train_float
 from keras_models import MODELS
+from keras_models.ranges import Ranges
 
 
 def call(*arguments: str):
@@ -76,6 +84,39 @@ def test_what_a_study_cannot_do_is_said_before_training(arguments, message, tmp_
     found = call(*arguments, "--out", str(tmp_path))
     assert isinstance(found.exception, FlowError) and message in str(found.exception)
     assert not any(tmp_path.iterdir())
+
+
+def test_a_build_is_of_these_weights(tmp_path, monkeypatch):
+    """The study builds with the weights it trained, and takes no report of others."""
+    given, told = [], []
+
+    def build(config, folder, reporter):
+        given.append(config)
+        report = folder / "8_report" / "report.json"
+        report.parent.mkdir(parents=True)
+        report.write_text(json.dumps(PLAIN))
+        return Built(folder, {}, 1.0)
+
+    monkeypatch.setattr("flow.study.build.build", build)
+    arm, tiny = chosen("n2uq-w2a2-seed-0")[0], MODELS["tiny"]
+    config = recipe(tiny, "digits", 1, 0)
+    for seed in (0, 1):
+        keras.utils.set_random_seed(seed)
+        bits = BitsSpec.uniform(tiny, 2)
+        model = tiny.build_quantized(bits, quantizer="n2uq")
+        trained = Trained(tiny, model, "digits", config, [{"seconds": 2.0}], {"accuracy": 0.5}, 10, bits,
+                          Ranges.default(tiny, bits), "n2uq")  # fmt: skip
+        path = trained.save("flow study", tmp_path / "seed-0")
+        if seed == 0:
+            assert read_rows(tiny, "digits", 1, tmp_path, told.append)[0].lut is None
+            build_arm(arm, path, tmp_path, "tiny", "digits", None, 4000, 50, None)
+            (row,) = read_rows(tiny, "digits", 1, tmp_path, told.append)
+            assert row.lut == check(PLAIN).resources.total.luts_used and row.seconds_an_epoch == 2.0 and not told
+    (config,) = given
+    assert (config.checkpoint, config.quantizer, config.bits, config.images) == (path, "n2uq", "2", 50)
+    assert config.max_cycles == 4000 and not config.route
+    (row,) = read_rows(tiny, "digits", 1, tmp_path, told.append)
+    assert row.lut is None and "is of other weights" in told[0]
 
 
 def test_a_study_trains_resumes_and_writes_what_it_found(tmp_path):

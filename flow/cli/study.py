@@ -55,7 +55,7 @@ def study(
 
     def results() -> None:
         with locked(out / ".lock"):  # others may train other arms for the same table
-            write(read_rows(spec, images_of.name, epochs, out), out)
+            write(read_rows(spec, images_of.name, epochs, out, console.print), out)
 
     with console_progress(console) as progress:
         progress.on_message(images_of.source)

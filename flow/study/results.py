@@ -5,20 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from flow.errors import FlowError
 from flow.files import write_json, write_whole
 from flow.quantizers import UNIFORM
-from flow.report.measured import with_measured
+from flow.report.measured import filled, kept_report
 from flow.study.arms import ARMS
 from flow.study.train import finished
 from flow.training.checkpoints import read_meta
 from keras_models.spec import ModelSpec
 
 JSON, CSV, MARKDOWN = "study.json", "study.csv", "study.md"
+#: folder of the reports of what was built
+REPORTS = "reports"
 PLOT, LUT_PLOT = "accuracy.svg", "accuracy-lut.svg"
 
 
@@ -76,11 +78,12 @@ class Gain:
     lut_ratio: float | None
 
 
-def read_rows(spec: ModelSpec, dataset: str, epochs: int, folder: Path) -> list[Row]:
+def read_rows(spec: ModelSpec, dataset: str, epochs: int, folder: Path, tell: Callable[[str], None]) -> list[Row]:
     """The rows of all arms that are trained, with the reports of those that are built.
 
     Args:
         folder: of the study.
+        tell: is told of reports that are of other weights, and so not taken.
 
     Raises:
         FlowError: a checkpoint is of another recipe, or two arms started from different networks.
@@ -95,7 +98,7 @@ def read_rows(spec: ModelSpec, dataset: str, epochs: int, folder: Path) -> list[
                 arm.name, arm.bits, arm.quantizer, arm.seed, meta.config.epochs, meta.accuracy, meta.test_images,
                 _median_seconds(path), sha256=meta.sha256,
             )  # fmt: skip
-            rows.append(with_measured(row, folder / "builds" / arm.name))
+            rows.append(filled(row, kept_report(folder / REPORTS / f"{arm.name}.json", meta.sha256, tell)))
     if len(starts) > 1:
         names = " and ".join(starts.values())
         raise FlowError(f"{folder}: {names} started from different float networks; move one of them away")
