@@ -80,7 +80,7 @@ def test_the_network_that_sets_the_cost_costs_it():
     equal = equal_of("luts")
     below = equal.measured(float(np.nextafter(equal.target, 0)), {})
     assert solve_multiplier(RESNET8, 8, below).spec.name == first.name
-    assert [arm.spec.name for arm in plan(RESNET8, first, [4, 8], equal, BOARD, 1, False)][1] == first.name
+    assert plan(RESNET8, first, [4, 8], equal_of("bytes"), BOARD, 1, mixed=False)[1].spec.name == first.name
 
 
 def test_equal_cycles_fill_the_board():
