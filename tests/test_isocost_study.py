@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from flow.boards import find_board
 from flow.cli.isocost import isocost
 from flow.datasets import load
 from flow.errors import FlowError
-from flow.isocost import measure
+from flow.isocost import measure, train
 from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Arm, Folders, Recipe, plan, reference
 from flow.isocost.left import TimeLeft, work
 from flow.isocost.results import read_row
@@ -151,6 +152,21 @@ def test_mixed_widths_of_equal_luts_are_chosen_again_by_synthesis(studied, tmp_p
     assert 0.9 < luts / equal.target <= 1.02
     row = read_row(arm, trainer.widths(arm), equal, trainer.finished(arm), None, luts)
     assert row.share == luts / equal.target and row.measured_share is None
+
+
+def test_resnet8_teaches_other_networks_of_its_classes(tmp_path, monkeypatch):
+    """Its float network comes with the project; what is in the study's folder goes before it."""
+    monkeypatch.setattr(train, "load_checkpoint", lambda path: (path.name, None))
+    monkeypatch.setattr(train, "float_start", lambda spec, *rest: f"{spec.name}'s own")
+    digits, told = load("digits", image_shape=TINY.input_shape), []
+    photographs = replace(digits, name="cifar10")
+    assert train.base_teacher(MODELS["mobilenet"], photographs, tmp_path, Told(told)) == "resnet8-cifar10-float.h5"
+    assert "teacher: " in told[0] and "on the test samples" in told[0]
+    assert train.base_teacher(MODELS["mobilenet"], digits, tmp_path, Told(told)) == "mobilenet's own"
+    assert train.base_teacher(MODELS["lenet"], photographs, tmp_path, Told(told)) == "lenet's own", "of another shape"
+    for suffix in (".h5", ".json"):
+        (tmp_path / f"mobilenet-cifar10-float{suffix}").touch()
+    assert train.base_teacher(MODELS["mobilenet"], photographs, tmp_path, Told(told)) == "mobilenet's own"
 
 
 class Told(Silent):

@@ -67,7 +67,6 @@ class Recipe:
         return self.epochs - (self.search_epochs if arm.group == MIXED else 0)
 
 
-
 @dataclass(frozen=True)
 class Folders:
     """Where a study keeps what.

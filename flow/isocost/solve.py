@@ -235,9 +235,7 @@ def _folding_well(spec: ModelSpec, multipliers: Sequence[float], bits: int, cycl
     return [m for m, lut in luts.items() if lut <= _FOLDS_WELL * min(luts.values())] or list(multipliers)
 
 
-def check_fits(
-    networks: Sequence[tuple[ModelSpec, BitsSpec]], board: Board, cycles: int, slower: bool = True
-) -> None:
+def check_fits(networks: Sequence[tuple[ModelSpec, BitsSpec]], board: Board, cycles: int, slower: bool = True) -> None:
     """Raises FlowError where a network's estimate does not fit the board at these cycles: names it, and what would fit.
 
     Args:
