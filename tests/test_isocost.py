@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import typer
@@ -11,18 +9,14 @@ from typer.testing import CliRunner
 
 from flow.boards import find_board
 from flow.cli.isocost import isocost
-from flow.datasets import load
 from flow.errors import FlowError
 from flow.folding import estimate
 from flow.folding.solve import for_cycles
 from flow.isocost import measure
-from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Folders, Recipe, parse_widths, plan, reference
-from flow.isocost.results import Row, markdown, plot
+from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Recipe, chosen, parse_widths, plan, reference
+from flow.isocost.results import Row, gains, markdown, means, plot
 from flow.isocost.solve import Equal, breakpoints, check_fits, one_width, solve_multiplier
-from flow.isocost.train import finished
 from flow.search.skeleton import skeleton
-from flow.training.config import TrainConfig
-from flow.training.run import train_float
 from keras_models import MODELS
 from keras_models.widen import widened
 
@@ -86,7 +80,7 @@ def test_the_network_that_sets_the_cost_costs_it():
     equal = equal_of("luts")
     below = equal.measured(float(np.nextafter(equal.target, 0)), {})
     assert solve_multiplier(RESNET8, 8, below).spec.name == first.name
-    assert [arm.spec.name for arm in plan(RESNET8, first, [4, 8], equal, BOARD, 1, False)][1] == first.name
+    assert plan(RESNET8, first, [4, 8], equal_of("bytes"), BOARD, 1, mixed=False)[1].spec.name == first.name
 
 
 def test_equal_cycles_fill_the_board():
@@ -104,27 +98,34 @@ def test_equal_luts_as_synthesis_counts_them(tmp_path, monkeypatch):
     """A cost model that errs by a tenth at 4 bits leads to a network of a tenth less by its count."""
     equal, asked = equal_of("luts"), []
 
-    def luts(spec, bits, cycles):
+    def luts(spec, bits, cycles, tell):
         asked.append((spec.name, bits))
-        return equal.cost(spec, one_width(spec, bits)) * (1.1 if bits == 4 else 0.95)
+        return equal.cost(spec, bits) * (1.1 if 4 in bits.weights.values() else 0.95)
 
     monkeypatch.setattr(measure, "measured_luts", luts)
-    first = reference(RESNET8, 0.2)
-    found = measure.equal_measured(RESNET8, first, [4, 8], equal, tmp_path, lambda text: None)
+    first, told = reference(RESNET8, 0.2), []
+    synthesized = measure.Synthesized(tmp_path / "measured.json", told.append)
+    found = measure.equal_measured(RESNET8, first, [4, 8], equal, synthesized, told.append)
     assert found.target == pytest.approx(0.95 * equal.target) and found.ratios == pytest.approx({4: 1.1, 8: 0.95})
     four = solve_multiplier(RESNET8, 4, found)
     assert 0.95 <= equal.cost(four.spec, one_width(four.spec, 4)) * 1.1 / found.target <= 1
     assert four.cost == found.cost(four.spec, one_width(four.spec, 4))
+    assert any("synthesizing, before anything is trained on" in text for text in told)
     two = solve_multiplier(RESNET8, 2, equal)
     assert 0.95 <= two.cost / equal.target <= 1, "and without any measurement"
     count = len(asked)
-    again = measure.equal_measured(RESNET8, first, [4, 8], equal, tmp_path, lambda text: None)
+    again = measure.equal_measured(RESNET8, first, [4, 8], equal, synthesized, told.append)
     assert again == found and len(asked) == count, "what was measured is kept"
+    mixed = one_width(four.spec, 4).model_copy(update={"weights": {**one_width(four.spec, 4).weights, "conv1": 7}})
+    assert synthesized.known(four.spec, mixed, equal.cycles) is None, "widths of its own are another network"
+    assert found.share(four.spec, mixed, found.target / 2) == 0.5
 
 
 def test_a_network_is_synthesized_before_it_is_trained():
     spec = widened(MODELS["jets"], 0.25)
-    luts, graph = measure.measured_luts(spec, 2, 256), skeleton(spec, one_width(spec, 2))
+    told, graph = [], skeleton(spec, one_width(spec, 2))
+    luts = measure.measured_luts(spec, one_width(spec, 2), 256, told.append)
+    assert "modules synthesized" in told[-1]
     assert 0.7 < luts / estimate(graph, for_cycles(graph, 256)).lut < 1.0
 
 
@@ -143,6 +144,11 @@ def test_the_networks_of_a_study():
     assert mixed.bits is None and mixed.beside == 4
     assert mixed.spec.name == next(a.spec.name for a in first if a.label == "4")
     assert {arm.group for arm in arms if arm.seed == 1} == {ONE_WIDTH, MIXED}
+    assert chosen(arms, None) == arms and chosen(arms, f"{arms[3].name}, {arms[0].name}") == [arms[0], arms[3]]
+    with pytest.raises(FlowError, match="unknown network of the study 'mixed'"):
+        chosen(arms, "mixed")
+    with pytest.raises(FlowError, match="names no network"):
+        chosen(arms, ",")
 
 
 @pytest.mark.parametrize(
@@ -175,30 +181,19 @@ def test_a_table_and_a_plot():
     assert plot(rows, equal_of("bytes")).count("<svg") == 1
 
 
-def test_a_study_trains_and_goes_on(tmp_path):
-    data = load("digits", image_shape=TINY.input_shape)
-    train_float(TINY, data, TrainConfig(epochs=1, batch=32, learning_rate=0.05)).save("flow train --float", tmp_path)
-    options = ["--model", "tiny", "--dataset", "digits", "--bits", "2,8", "--share", "0.33", "--out", str(tmp_path)]
-    options += ["--float-epochs", "1", "--search-epochs", "1", "--epochs", "2"]
-    results = tmp_path / "bytes"
-    planned = call(*options, "--plan")
-    assert planned.exit_code == 0 and "100.0%" in planned.output and not results.exists()
-    done = call(*options)
-    assert done.exit_code == 0, done.output
-    assert "4 of 4 networks trained, about 0:00 left" in done.output
-    found = json.loads((results / "isocost.json").read_text())
-    assert [(r["group"], r["weights"]) for r in found["rows"]] == [
-        (ONE_WIDTH, "2"), (ONE_WIDTH, "8"), (MIXED, "mixed"), (NOT_WIDENED, "2"),
-    ]  # fmt: skip
-    assert all(r["share"] <= 1.02 for r in found["rows"])
-    again = call(*options)
-    assert again.exit_code == 0 and "epochs from the float network" not in again.output
-    assert (results / "accuracy.svg").is_file() and (results / "isocost.md").read_text() in again.output
-    mixed = results / "mixed-seed-0"
-    assert {"bits.yaml", "search.json", "widths.svg"} <= {path.name for path in mixed.iterdir()}
-    first, folders = reference(TINY, 0.33), Folders(tmp_path, "bytes")
-    arms = plan(TINY, first, [2, 8], Equal.of("bytes", first, 8, BOARD, 16_384), BOARD, 1)
-    assert all(finished(arm, "digits", Recipe(1, 1, 2), folders) for arm in arms)
-    assert not any(finished(arm, "digits", Recipe(1, 1, 3), folders) for arm in arms), "another recipe trains anew"
+def test_seeds_and_what_mixed_widths_gain():
+    rows = [row("4", ONE_WIDTH, 0.80), row("4", ONE_WIDTH, 0.83, 1), row("mixed", MIXED, 0.81)]
+    (gain,) = gains(rows)
+    assert gain.seeds == (0,) and gain.points == pytest.approx(1.0) and gain.spread is None
+    rows.append(row("mixed", MIXED, 0.84, 1))
+    (gain,) = gains(rows)
+    assert gain.seeds == (0, 1) and gain.points == pytest.approx(1.0) and gain.spread == pytest.approx(3.0)
+    four = next(mean for mean in means(rows) if mean.weights == "4")
+    assert four.accuracy == pytest.approx(0.815) and four.spread == pytest.approx(3.0)
+    text = markdown(rows, equal_of("bytes"))
+    assert "Searched widths against 4 bits for all layers" in text and "+1.00 points; spread of the seeds 3.00" in text
+
+
+def test_a_search_must_leave_epochs():
     with pytest.raises(FlowError, match="--epochs 1: must be more than the 1 of a search"):
         Recipe(1, 1, 1)

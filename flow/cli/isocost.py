@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import time
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flow.cli.options import Data
+
+if TYPE_CHECKING:
+    from flow.isocost.arms import Arm
 
 
 def isocost(
@@ -27,8 +30,11 @@ def isocost(
     float_epochs: Annotated[int, typer.Option(min=1, help="Of each network's float start.")] = 10,
     search_epochs: Annotated[int, typer.Option(min=1, help="Of a mixed network, in which its widths are learned.")] = 6,
     epochs: Annotated[int, typer.Option(min=1, help="Of quantized training, those of a search included.")] = 20,
-    hardware: Annotated[bool, typer.Option(help="Build the networks of seed 0: C simulation, RTL, synthesis.")] = False,
+    hardware: Annotated[bool, typer.Option(help="Build the networks too: C simulation, RTL, synthesis.")] = False,
     images: Annotated[int, typer.Option(min=1, help="Test images that go through C simulation and RTL.")] = 200,
+    only: Annotated[
+        str | None, typer.Option(metavar="NAME,NAME", help="Train and build some networks, by the names of --plan.")
+    ] = None,
     plan_only: Annotated[bool, typer.Option("--plan", help="Show the networks and their cost, and stop.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder of the studies of a model. [runs/isocost-<model>]")] = None,
 ) -> None:
@@ -37,16 +43,22 @@ def isocost(
     For every width of the weights (activations have 8 bits) the channels are multiplied until the network costs what
     the one of the widest width costs: the question of Chin et al., arXiv 2008.09916, at equal bytes, and at equal LUTs
     or cycles of this project's hardware. Added are networks that were not widened, and one whose widths were searched
-    layer by layer at the same cost. For equal LUTs the networks are synthesized before they are trained. Results so far
-    are in <out>/<kind>/isocost.md, .json, .csv and accuracy.svg; the command goes on where it was stopped, and studies
-    of several kinds of cost in one folder share their networks.
+    layer by layer at the same cost. For equal LUTs the networks are synthesized before they are trained. ResNet-8's
+    float network, which comes with the project, teaches all where it knows the classes, else the model's own.
+
+    Results so far are in <out>/<kind>/isocost.md, .json, .csv and accuracy.svg; the command goes on where it was
+    stopped, and studies of several kinds of cost in one folder share their networks. With --only several processes
+    train one study side by side. What a build has measured is kept in reports/, without the build.
     """
     from rich.console import Console
 
     from flow.boards import find_board
     from flow.cli.tables import plain_table
-    from flow.isocost.arms import Folders, Recipe, parse_widths, plan, reference
+    from flow.isocost.arms import Folders, Recipe, chosen, parse_widths, plan, reference
+    from flow.isocost.left import SECONDS, USUAL_SAMPLES, TimeLeft, work
+    from flow.isocost.measure import FILE, Synthesized, equal_measured
     from flow.isocost.solve import Equal
+    from flow.training.console import console_progress, duration
     from keras_models import find_model
 
     spec, widths, chip = find_model(model), parse_widths(bits), find_board(board)
@@ -54,71 +66,61 @@ def isocost(
     folders = Folders(out or Path("runs") / f"isocost-{model}", equal)
     first = reference(spec, share)
     common = Equal.of(equal, first, widths[-1], chip, cycles)
-    if equal == "luts" and not plan_only:
-        from flow.isocost.measure import equal_measured
 
-        common = equal_measured(spec, first, widths, common, folders.results, console.print)
+    from flow.datasets import load
+
+    def tell(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    synthesized = Synthesized(folders.results / FILE, tell)
+    images_of = None
+    if equal == "luts" and not plan_only:
+        images_of = load(dataset, data, spec.input_shape)  # synthesis takes long, and is for nothing without
+        common = equal_measured(spec, first, widths, common, synthesized, tell)
     arms = plan(spec, first, widths, common, chip, seeds, mixed)
-    table = plain_table("", "weights, bits", "network", "kind", "MACs", "of the common cost", right=(1, 4, 5))
+    here = chosen(arms, only)
+    table = plain_table("network, bits, seed", "kind", "MACs", "of the common cost", right=(2, 3))
     for arm in arms:
-        if arm.seed == 0:
-            share_of = None if arm.bits is None else common.share(arm.spec, arm.bits)
-            part = "-" if share_of is None else f"{share_of:.1%}"
-            table.add_row(arm.label, arm.spec.name, arm.group, f"{arm.spec.macs:,}", part)
+        share_of = None if arm.bits is None else common.share(arm.spec, arm.bits)
+        part = "-" if share_of is None else f"{share_of:.1%}"
+        table.add_row(arm.name, arm.group, f"{arm.spec.macs:,}", part)
     console.print(table)
+    seconds = SECONDS / 1e12 * sum(work(recipe, here, USUAL_SAMPLES).values())
+    tell(f"training takes about {duration(seconds)} on two cores with {USUAL_SAMPLES:,} samples, by its MACs")
     if plan_only:
         return
 
-    from flow.datasets import load
-    from flow.isocost.results import MARKDOWN, read_row, write
-    from flow.isocost.train import base_teacher, finished, found_widths, train_arm
-    from flow.training.console import console_progress, duration
+    from flow.isocost.study import Study
+    from flow.isocost.train import Trainer, base_teacher
+    from flow.pipeline.reporter import Reporter
 
-    images_of = load(dataset, data, spec.input_shape)
+    images_of = images_of or load(dataset, data, spec.input_shape)
+    command = ["flow", "isocost", "--model", model, "--bits", bits, "--equal", equal, "--share", f"{share:g}"]
+    command += ["--cycles", str(cycles), "--board", board, "--dataset", images_of.name, "--seeds", str(seeds)]
+    command += ["--float-epochs", str(float_epochs), "--search-epochs", str(search_epochs), "--epochs", str(epochs)]
 
-    def results() -> None:
-        done = [(arm, finished(arm, images_of.name, recipe, folders)) for arm in arms]
-        rows = [
-            read_row(arm, found_widths(arm, folders), common, path, folders.build(arm, common.cycles))
-            for arm, path in done
-            if path is not None
-        ]
-        write(rows, common, folders.results)
+    def command_of(arm: Arm) -> str:
+        return shlex.join([*command, "--only", arm.name])
 
     with console_progress(console) as progress:
         progress.on_message(images_of.source)
         try:
-            teacher = base_teacher(model, images_of, folders, progress)
-            todo = [arm for arm in arms if finished(arm, images_of.name, recipe, folders) is None]
-            started, spent = time.monotonic(), 0.0
-            for number, arm in enumerate(todo, start=1):
-                progress.on_message(f"network {number} of {len(todo)}: {arm.name}")
-                train_arm(arm, common, chip, images_of, teacher, recipe, folders, progress)
-                spent += recipe.cost(arm)
-                left = (time.monotonic() - started) / spent * sum(recipe.cost(other) for other in todo[number:])
-                progress.on_message(f"{number} of {len(todo)} networks trained, about {duration(left)} left")
-                results()
+            left = TimeLeft(progress, recipe, here, len(images_of.x_train))
+            teacher = base_teacher(spec, images_of, folders.root, left)
+            trainer = Trainer(common, chip, images_of, teacher, recipe, folders, synthesized, command_of, left)
+            study = Study(arms, trainer)
+            study.results()  # also finds what is of another recipe, before anything is trained
+            todo = [arm for arm in here if trainer.finished(arm) is None]
+            left.forget(arm for arm in here if arm not in todo)
+            study.train(todo, left)
         except KeyboardInterrupt:
             progress.on_message("stopped; the same command goes on after the last whole epoch")
             raise typer.Exit(130) from None
-    results()
     failed = []
     if hardware:
-        from flow.errors import CheckFailed, FlowError
-        from flow.isocost.build import build_arm
-        from flow.pipeline.reporter import Reporter
-
         with Reporter(console) as reporter:
-            for arm in (arm for arm in arms if arm.seed == 0):
-                reporter.line(f"building {arm.name}")
-                widths_of = found_widths(arm, folders)
-                try:
-                    build_arm(arm, widths_of, images_of.name, data, board, common.cycles, images, folders, reporter)
-                except (CheckFailed, FlowError) as error:  # the others can be built all the same
-                    reporter.line(f"{arm.name}: {error}")
-                    failed.append(arm.name)
-                results()
-    console.print((folders.results / MARKDOWN).read_text(), highlight=False, markup=False, soft_wrap=True)
+            failed = study.build(here, data, images, reporter)
+    tell(study.results())
     if failed:
-        console.print(f"not built: {', '.join(failed)}")
+        tell(f"not built: {', '.join(failed)}")
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flow.bits import BitsSpec
 from flow.boards import Board
-from flow.errors import FlowError
+from flow.errors import FlowError, unknown
 from flow.isocost.solve import Equal, breakpoints, check_fits, one_width, solve_multiplier
 from flow.training.checkpoints import checkpoint_path
 from keras_models.spec import ModelSpec
@@ -66,10 +66,6 @@ class Recipe:
         """Epochs of an arm at its final widths."""
         return self.epochs - (self.search_epochs if arm.group == MIXED else 0)
 
-    def cost(self, arm: Arm) -> float:
-        """Of all of an arm's epochs, in multiply-accumulates of a sample; a step is about three forward passes."""
-        return 3.0 * arm.spec.macs * (self.float_epochs + self.epochs)
-
 
 @dataclass(frozen=True)
 class Folders:
@@ -104,8 +100,15 @@ class Folders:
         return checkpoint_path(arm.spec.name, dataset, bits, self.networks(arm))
 
     def build(self, arm: Arm, cycles: int) -> Path:
-        """The run of `flow build`."""
-        return (self.results if arm.group == MIXED else self.root) / "builds" / f"{arm.name}-{cycles}-cycles"
+        """The run of `flow build`, which is large."""
+        return self._hardware(arm) / "builds" / f"{arm.name}-{cycles}-cycles"
+
+    def report(self, arm: Arm, cycles: int) -> Path:
+        """What is kept of it."""
+        return self._hardware(arm) / "reports" / f"{arm.name}-{cycles}-cycles.json"
+
+    def _hardware(self, arm: Arm) -> Path:
+        return self.results if arm.group == MIXED else self.root
 
 
 def parse_widths(text: str) -> list[int]:
@@ -149,8 +152,27 @@ def plan(
         if seed == 0:
             others = (bits for bits in widths[:-1] if solved[bits].name != narrowest.name)
             arms += [Arm(NOT_WIDENED, narrowest, one_width(narrowest, bits), str(bits), seed) for bits in others]
-    check_fits([(arm.spec, arm.bits) for arm in arms if arm.bits and arm.seed == 0], board, equal.cycles)
+    known = [(arm.spec, arm.bits) for arm in arms if arm.bits and arm.seed == 0]
+    check_fits(known, board, equal.cycles, slower=equal.kind != "cycles")
     return arms
+
+
+def chosen(arms: list[Arm], only: str | None) -> list[Arm]:
+    """Those whose names are in a list with commas between; all without one.
+
+    Raises:
+        FlowError: a name that is no arm's.
+    """
+    if only is None:
+        return arms
+    by_name = {arm.name: arm for arm in arms}
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    for name in names:
+        if name not in by_name:
+            raise unknown("network of the study", name, by_name)
+    if not names:
+        raise FlowError(f"--only '{only}': names no network; there are {', '.join(by_name)}")
+    return [arm for arm in arms if arm.name in names]
 
 
 def reference(spec: ModelSpec, share_of_macs: float) -> ModelSpec:

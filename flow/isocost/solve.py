@@ -127,8 +127,22 @@ class Equal:
             return lut
         return interval if lut <= self.lut * _EQUAL else float("inf")
 
-    def share(self, spec: ModelSpec, bits: BitsSpec) -> float | None:
-        """What a network costs, as a share of the target; None where it does not fit the board at these cycles."""
+    @property
+    def luts(self) -> float:
+        """LUTs that a network may take at `cycles` between frames, where these are what all have in common."""
+        return self.target if self.kind == "luts" else self.lut
+
+    def share(self, spec: ModelSpec, bits: BitsSpec, luts: float | None = None) -> float | None:
+        """What a network costs, as a share of the target; None where it does not fit the board at these cycles.
+
+        Args:
+            luts: by synthesis, where they are known.
+        """
+        if luts is not None and self.kind == "luts":
+            return luts / self.target
+        if luts is not None and self.kind == "cycles":
+            within = luts <= self.lut * UTILIZATION / PLANNED_UTILIZATION  # as much as a build may fill
+            return _hardware(spec, bits.to_yaml(), self.cycles)[1] / self.target if within else None
         cost = self.cost(spec, bits)
         return cost / self.target if isfinite(cost) else None
 
@@ -221,11 +235,12 @@ def _folding_well(spec: ModelSpec, multipliers: Sequence[float], bits: int, cycl
     return [m for m, lut in luts.items() if lut <= _FOLDS_WELL * min(luts.values())] or list(multipliers)
 
 
-def check_fits(networks: Sequence[tuple[ModelSpec, BitsSpec]], board: Board, cycles: int) -> None:
+def check_fits(networks: Sequence[tuple[ModelSpec, BitsSpec]], board: Board, cycles: int, slower: bool = True) -> None:
     """Raises FlowError where a network's estimate does not fit the board at these cycles: names it, and what would fit.
 
     Args:
         networks: with the width of every layer.
+        slower: whether more cycles are a way out.
     """
     budget = Amount(board.lut, board.ff, board.dsp, board.bram36) * UTILIZATION
     graphs = [skeleton(spec, bits) for spec, bits in networks]
@@ -236,8 +251,8 @@ def check_fits(networks: Sequence[tuple[ModelSpec, BitsSpec]], board: Board, cyc
             problems.append(f"{spec.name} at {', '.join(map(str, sorted(set(bits.weights.values()))))} bits: {problem}")
     if not problems:
         return
-    slower = (cycles * 2**k for k in range(1, 11))
-    enough = next((c for c in slower if not any(_excess(graph, budget, c) for graph in graphs)), None)
+    more = [cycles * 2**k for k in range(1, 11)] if slower else []
+    enough = next((c for c in more if not any(_excess(graph, budget, c) for graph in graphs)), None)
     advice = "" if enough is None else f"--cycles {enough} would do, or "
     raise FlowError(f"{cycles} cycles between frames on {board.name}: {'; '.join(problems)}; {advice}a smaller --share")
 

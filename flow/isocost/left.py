@@ -1,0 +1,87 @@
+"""How long the trainings of a study take: first by multiply-accumulates alone, then at the pace of epochs so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from flow.isocost.arms import Arm, Recipe
+from flow.training.console import duration
+from flow.training.progress import EpochRecord, Progress
+
+#: of 10^12 multiply-accumulates on two cores, as long as they are a convolution's of ResNet-8
+SECONDS = 40.0
+#: forward passes that a step costs
+_PASSES = 3
+#: training samples of CIFAR-10
+USUAL_SAMPLES = 50_000
+
+
+def work(recipe: Recipe, arms: Sequence[Arm], samples: int) -> dict[str, float]:
+    """Multiply-accumulates of each arm's training by its name; networks of one shape and seed share a float start.
+
+    Args:
+        samples: of an epoch.
+    """
+    found, started = {}, set()
+    for arm in arms:
+        start = arm.spec.name, arm.seed
+        epochs = recipe.epochs + (0 if start in started else recipe.float_epochs)
+        started.add(start)
+        found[arm.name] = _epoch(arm, samples) * epochs
+    return found
+
+
+def _epoch(arm: Arm, samples: int) -> float:
+    return float(_PASSES * arm.spec.macs * samples)
+
+
+class TimeLeft:
+    """Passes progress on, and says how much time all that is left takes.
+
+    Args:
+        inner: who is told what happens.
+        recipe: epochs.
+        arms: that are to be trained.
+        samples: of an epoch.
+    """
+
+    def __init__(self, inner: Progress, recipe: Recipe, arms: Sequence[Arm], samples: int) -> None:
+        self._inner, self._samples = inner, samples
+        self._left = work(recipe, arms, samples)
+        self._now: Arm | None = None
+        self._seconds, self._done = 0.0, 0.0
+
+    def begin(self, arm: Arm) -> None:
+        """What follows is this arm's training."""
+        self._now = arm
+
+    def forget(self, arms: Iterable[Arm]) -> None:
+        """These are trained already."""
+        for arm in arms:
+            self._left[arm.name] = 0.0
+
+    def end(self) -> None:
+        """The training is finished, whatever of it had been done before."""
+        self._left[self._now.name], self._now = 0.0, None
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        pace = self._seconds / self._done if self._done else SECONDS / 1e12
+        return f"about {duration(pace * sum(self._left.values()))} left"
+
+    def on_message(self, text: str) -> None:
+        self._inner.on_message(text)
+
+    def on_step(self, epoch: int, epochs: int, step: int, steps: int, loss: float) -> None:
+        self._inner.on_step(epoch, epochs, step, steps, loss)
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self._inner.on_epoch(record)
+        if self._now is None:
+            return
+        macs = _epoch(self._now, self._samples)
+        self._seconds, self._done = self._seconds + record.seconds, self._done + macs
+        self._left[self._now.name] = max(0.0, self._left[self._now.name] - macs)
+        if record.epoch <= 2 or record.epoch % 5 == 0:  # the first epoch waits for compilation
+            self._inner.on_message(f"all networks: {self.text}")

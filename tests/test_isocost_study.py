@@ -1,0 +1,208 @@
+"""A study of equal cost on a small network: trained in two goes, refused to another recipe, built."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from flow.bits import BitsSpec
+from flow.boards import find_board
+from flow.cli.isocost import isocost
+from flow.datasets import load
+from flow.errors import FlowError
+from flow.isocost import measure, train
+from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Arm, Folders, Recipe, plan, reference
+from flow.isocost.left import TimeLeft, work
+from flow.isocost.results import read_row
+from flow.isocost.solve import Equal
+from flow.isocost.train import Trainer
+from flow.report.measured import report_of
+from flow.training.checkpoints import load_checkpoint, read_meta
+from flow.training.config import TrainConfig
+from flow.training.progress import EpochRecord, Silent
+from flow.training.run import train_float
+from keras_models import MODELS
+
+BOARD, TINY = find_board("pynq-z2"), MODELS["tiny"]
+
+
+def call(*arguments: str):
+    app = typer.Typer()
+    app.command()(isocost)
+    return CliRunner().invoke(app, list(arguments))
+
+
+#: a common cost of a network of 4 bits
+OPTIONS = ["--model", "tiny", "--dataset", "digits", "--bits", "1,4", "--share", "0.33", "--cycles", "2048"]
+OPTIONS += ["--float-epochs", "1", "--search-epochs", "1", "--epochs", "3"]
+
+
+def rows_of(place: Path) -> dict[tuple[str, str], dict]:
+    """By network and kind."""
+    rows = json.loads((place / "bytes" / "isocost.json").read_text())["rows"]
+    return {(row["network"], row["group"]): row for row in rows}
+
+
+def networks() -> list[Arm]:
+    first = reference(TINY, 0.33)
+    return plan(TINY, first, [1, 4], Equal.of("bytes", first, 4, BOARD, 2048), BOARD, 1)
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory):
+    """A study that was trained, first one network of it and then the others."""
+    place = tmp_path_factory.mktemp("study")
+    data = load("digits", image_shape=TINY.input_shape)
+    train_float(TINY, data, TrainConfig(epochs=1, batch=32, learning_rate=0.05)).save("flow train --float", place)
+    first = call(*OPTIONS, "--out", str(place), "--only", networks()[1].name)
+    assert first.exit_code == 0 and "1 of 1 networks trained, about 0:00 left" in first.output, first.output
+    assert len(json.loads((place / "bytes" / "isocost.json").read_text())["rows"]) == 1
+    done = call(*OPTIONS, "--out", str(place))
+    assert done.exit_code == 0 and "3 of 3 networks trained, about 0:00 left" in done.output, done.output
+    return place
+
+
+def test_a_plan_trains_nothing_and_says_how_long_it_takes(tmp_path):
+    planned = call(*OPTIONS, "--out", str(tmp_path), "--plan")
+    assert planned.exit_code == 0 and "100.0%" in planned.output and not list(tmp_path.iterdir())
+    assert "training takes about" in planned.output and all(arm.name in planned.output for arm in networks())
+    wrong = call(*OPTIONS, "--out", str(tmp_path), "--plan", "--only", "tiny-w9-seed-0")
+    assert "unknown network of the study 'tiny-w9-seed-0'" in str(wrong.exception)
+
+
+def test_time_left_is_by_multiply_accumulates_and_then_by_the_pace():
+    arms, recipe = networks(), Recipe(1, 1, 2)
+    each = work(recipe, arms, 1000)
+    assert each[arms[0].name] == 3 * arms[0].spec.macs * 1000 * 3
+    assert each[arms[2].name] == 2 * each[arms[1].name] / 3, "the mixed network has the start of the one beside it"
+    left = TimeLeft(Silent(), recipe, arms[:1], 1000)
+    left.begin(arms[0])
+    left.on_epoch(EpochRecord(1, 2, 0.0, 0.0, 0.0, 0.0, seconds=60.0, seconds_left=60.0))
+    assert left.text == "about 2:00 left"
+    left.end()
+    assert left.text == "about 0:00 left"
+
+
+def test_a_study_trains_and_goes_on(studied):
+    results = studied / "bytes"
+    found = json.loads((results / "isocost.json").read_text())
+    assert [(r["group"], r["weights"]) for r in found["rows"]] == [
+        (ONE_WIDTH, "1"), (ONE_WIDTH, "4"), (MIXED, "mixed"), (NOT_WIDENED, "1"),
+    ]  # fmt: skip
+    assert all(r["share"] <= 1.02 for r in found["rows"]) and len(found["gains"]) == 1
+    again = call(*OPTIONS, "--out", str(studied))
+    assert again.exit_code == 0, again.output
+    assert "epochs" not in again.output and "network 1" not in again.output
+    assert (results / "accuracy.svg").is_file() and (results / "isocost.md").read_text() in again.output
+    mixed = results / "mixed-seed-0"
+    assert {"bits.yaml", "search.json", "widths.svg"} <= {path.name for path in mixed.iterdir()}
+    assert not list(studied.rglob("*.state")), "nothing is left of what was finished"
+    for arm in networks():
+        bits = arm.bits or BitsSpec.load(TINY, mixed / "bits.yaml")
+        command = read_meta(Folders(studied, "bytes").checkpoint(arm, "digits", bits)).command
+        assert command.startswith("flow isocost --model tiny --bits 1,4 --equal bytes --share 0.33 --cycles 2048")
+        assert command.endswith(f"--float-epochs 1 --search-epochs 1 --epochs 3 --only {arm.name}")
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        (("--epochs", "4"), ".h5: was trained with another epochs"),
+        (("--float-epochs", "2"), "-float.h5: was trained with another epochs"),
+        (("--search-epochs", "2"), "bits.yaml: was searched with another epochs"),
+    ],
+)
+def test_another_recipe_in_one_folder_is_refused(studied, changed, what):
+    """It would overwrite what the first has trained."""
+    before = {file: file.read_bytes() for file in studied.rglob("*.h5")}
+    refused = call(*OPTIONS, *changed, "--out", str(studied))
+    assert isinstance(refused.exception, FlowError), refused.output
+    assert what in str(refused.exception) and "take another --out" in str(refused.exception)
+    assert before == {file: file.read_bytes() for file in studied.rglob("*.h5")}
+
+
+def test_another_teacher_in_one_folder_is_refused(studied, tmp_path):
+    place = shutil.copytree(studied, tmp_path / "study")
+    data = load("digits", image_shape=TINY.input_shape)
+    train_float(TINY, data, TrainConfig(epochs=1, batch=32, learning_rate=0.01)).save("flow train --float", place)
+    refused = call(*OPTIONS, "--out", str(place))
+    assert "was trained with another teacher; take another --out" in str(refused.exception)
+
+
+def test_mixed_widths_of_equal_luts_are_chosen_again_by_synthesis(studied, tmp_path, monkeypatch):
+    """The cost model errs by a tenth at the widths that it led to."""
+    place, told, first = shutil.copytree(studied, tmp_path / "study"), [], reference(TINY, 0.33)
+    equal = Equal.of("luts", first, 4, BOARD, 2048)
+    monkeypatch.setattr(measure, "measured_luts", lambda spec, bits, cycles, tell: 1.1 * equal.cost(spec, bits))
+    arm, synthesized = Arm(MIXED, first, None, MIXED, 0, 4), measure.Synthesized(tmp_path / "luts.json", told.append)
+    trainer = Trainer(
+        equal, BOARD, load("digits", image_shape=TINY.input_shape), load_checkpoint(place / "tiny-digits-float.h5")[0],
+        Recipe(1, 1, 3), Folders(place, "luts"), synthesized, lambda arm: "flow isocost", Told(told),
+    )  # fmt: skip
+    assert trainer.train(arm).is_file() and trainer.finished(arm)
+    (again,) = [text for text in told if "chosen once more" in text]
+    assert float(again.split()[2].rstrip("%")) > 105
+    luts = synthesized.known(first, trainer.widths(arm), equal.cycles)
+    assert 0.9 < luts / equal.target <= 1.02
+    row = read_row(arm, trainer.widths(arm), equal, trainer.finished(arm), None, luts)
+    assert row.share == luts / equal.target and row.measured_share is None
+
+
+def test_resnet8_teaches_other_networks_of_its_classes(tmp_path, monkeypatch):
+    """Its float network comes with the project; what is in the study's folder goes before it."""
+    monkeypatch.setattr(train, "load_checkpoint", lambda path: (path.name, None))
+    monkeypatch.setattr(train, "float_start", lambda spec, *rest: f"{spec.name}'s own")
+    digits, told = load("digits", image_shape=TINY.input_shape), []
+    photographs = replace(digits, name="cifar10")
+    assert train.base_teacher(MODELS["mobilenet"], photographs, tmp_path, Told(told)) == "resnet8-cifar10-float.h5"
+    assert "teacher: " in told[0] and "on the test samples" in told[0]
+    assert train.base_teacher(MODELS["mobilenet"], digits, tmp_path, Told(told)) == "mobilenet's own"
+    assert train.base_teacher(MODELS["lenet"], photographs, tmp_path, Told(told)) == "lenet's own", "of another shape"
+    for suffix in (".h5", ".json"):
+        (tmp_path / f"mobilenet-cifar10-float{suffix}").touch()
+    assert train.base_teacher(MODELS["mobilenet"], photographs, tmp_path, Told(told)) == "mobilenet's own"
+
+
+class Told(Silent):
+    """Keeps messages."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self._texts = texts
+
+    def on_message(self, text: str) -> None:
+        self._texts.append(text)
+
+
+def test_networks_are_built_and_their_figures_stay(studied):
+    """A network of 1-bit weights, first and last layer too, and one of mixed widths, exact from Keras to RTL; figures
+    outlast the builds.
+    """
+    arms = [arm for arm in networks() if arm.group in (MIXED, NOT_WIDENED)]
+    options = [*OPTIONS, "--out", str(studied), "--only", ",".join(arm.name for arm in arms), "--images", "5"]
+    built = call(*options, "--hardware")
+    assert built.exit_code == 0, built.output
+    rows = rows_of(studied)
+    folders = Folders(studied, "bytes")
+    for arm in arms:
+        row, report = rows[arm.spec.name, arm.group], report_of(folders.build(arm, 2048))
+        weights = {w.name: w.weights for w in arm.spec.weight_layers()}
+        assert row["bytes"] == sum(weights[name] * bits for name, bits in report.bits.weights.items()) / 8
+        assert row["macs"] == report.macs
+        # the last layer reads the sum of a pool, which has more than 8 bits
+        operations = (w.macs * w.weight_bits * min(w.input_bits, 8) for w in report.work.values())
+        assert row["bit_operations"] == sum(operations)
+        assert (row["differing"], row["images"], report.is_exact) == (0, 5, True)
+        assert row["lut"] == report.resources.total.luts_used and row["dsp"] == report.resources.total.dsp
+        assert row["interval_cycles"] == report.latency.interval_cycles <= 2048 + 24
+        assert row["measured_share"] == pytest.approx(row["share"])
+        shutil.rmtree(folders.build(arm, 2048))
+    assert not list(studied.rglob("report.json")), "what is kept is not taken for a build of its own"
+    again = call(*options, "--hardware")
+    assert again.exit_code == 0 and again.output.count("built before") == 2
+    assert rows_of(studied) == rows
