@@ -36,7 +36,8 @@ def compare(
 
     console = Console()
     for place in filter(is_comparison, runs):
-        console.print(f"{place} is a comparison and no build: passed over", highlight=False, markup=False)
+        said = f"{place} is a comparison and no build: passed over"
+        console.print(said, highlight=False, markup=False, soft_wrap=True)
     builds = [place for place in runs if not is_comparison(place)]
     if len(builds) < 2:
         found = f"{builds[0]}: only one run" if builds else "no run"
