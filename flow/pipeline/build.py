@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flow import paths
+from flow.datasets import AUTO
 from flow.errors import FlowError, unknown
 from flow.files import locked
 from flow.pipeline.config import BuildConfig, save_config
@@ -68,7 +69,7 @@ def build(
         return Work(config, stage_folder, paths.cache(), reporter, dict(done))
 
     with locked(folder / LOCK, held=f"another build is running in {folder}"):
-        save_config(config, folder / CONFIG)
+        save_config(settled(config), folder / CONFIG)
         for number, stage in enumerate(STAGES[:end], start=1):
             if number < begin:
                 done[stage.name] = _must_be_done(stage, number, folder, work_of)
@@ -78,6 +79,17 @@ def build(
             state = "unchanged, skipped" if done[stage.name].skipped else f"done in {done[stage.name].seconds:.1f} s"
             reporter.line(StageLine(number, stage.name, state).text(len(STAGES)))
     return Built(folder, done, time.monotonic() - start)
+
+
+def settled(config: BuildConfig) -> BuildConfig:
+    """The configuration with the dataset that `auto` comes to, so that the run keeps it wherever it is looked at."""
+    from flow.pipeline.subject import subject_of
+
+    name = getattr(subject_of(config), "dataset_name", None)
+    # in a folder that was named, what is missing is an error, which another name would hide
+    if name is None or config.dataset != AUTO or config.data is not None:
+        return config
+    return config.model_copy(update={"dataset": name})
 
 
 def check(config: BuildConfig) -> None:
