@@ -172,7 +172,7 @@ class ModelSpec:
         """The network whose layers change width while it runs: a `flow.quantizers.runtime.RuntimeModel`.
 
         Args:
-            widths: two or more of 2 to 8 bits.
+            widths: 2 to 4 different ones of 2 to 8 bits.
             ranges: the power-of-two steps of the layers of `keras_models.runtime.plan_runtime`; defaults if not given.
             nesting: how lower widths follow from the stored weights: floor, centre or round.
         """

@@ -22,7 +22,7 @@ def bench(dut) -> Bench:
     x = accumulators(generator, P, {}, FRAMES * P["PIXELS"]).reshape(FRAMES, P["PIXELS"], -1)
     low = -1 - values["maximum"] if P["OUT_SIGNED"] else 0 * values["maximum"]
     constants = (values["multiplier"], values["bias"], P["SHIFT"], low, values["maximum"])
-    codes = functions.requantize_table(x, *constants, table, bool(P["TIES_TO_EVEN"]))
+    codes = functions.requantize_table(x, *constants, table)
     inputs = {
         "s_axis": beats(x.reshape(-1, P["LANES"]), P["IN_WIDTH"]),
         "s_configuration": beats(digits, (P["COUNT"] - 1).bit_length()),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flow.pipeline.build import CONFIG, stage_folder
 from flow.pipeline.config import BuildConfig, save_config
+from flow.pipeline.stage import recorded
 from flow.pipeline.stages import STAGES
 
 CELLS = {"lut": 900.0, "ff": 1500.0, "dsp": 0.0, "bram36": 1.5, "lutram": 44.0, "carry4": 120.0}
@@ -87,6 +88,14 @@ def build_of(bits: int, accuracy: float = 0.9, interval: int = 1_000, lut: int =
     return plain
 
 
+def record(folder: Path, name: str, seconds: float = 1.0, digest: str = "") -> None:
+    """Records a stage as finished, made from the stages before it as they are recorded now."""
+    numbered = {stage.name: (stage, number) for number, stage in enumerate(STAGES, start=1)}
+    needs = {need: recorded(*numbered[need], folder)[0].digest for need in numbered[name][0].needs}
+    done = {"digest": digest, "needs": needs, "seconds": seconds, "files": {}, "values": {}}
+    (stage_folder(folder, name) / "done.json").write_text(json.dumps(done))
+
+
 def finished_run(folder: Path, plain: dict) -> Path:
     """A folder as a build leaves it, as far as comparing goes: configuration, records of the stages, report."""
     config = BuildConfig(model=plain["model"] if plain["model"] in ("tiny", "resnet8") else "tiny")
@@ -96,6 +105,6 @@ def finished_run(folder: Path, plain: dict) -> Path:
         place = stage_folder(folder, stage.name)
         place.mkdir()
         seconds = plain["seconds"].get(stage.name, 1.0)
-        (place / "done.json").write_text(json.dumps({"digest": "", "seconds": seconds, "files": {}, "values": {}}))
+        record(folder, stage.name, seconds)
     (stage_folder(folder, "report") / "report.json").write_text(json.dumps(plain))
     return folder

@@ -120,7 +120,7 @@ def test_firmwares_of_one_width_stand_beside_it(complete, config, tmp_path):
     assert (found.name, found.interval_cycles, found.deployed) == ("tiny-4", 700, 0.95) and found.lut >= 3_000
     text = (folder / "report.md").read_text()
     assert "| this one |" in text and "| tiny-4 |" in text
-    with pytest.raises(FlowError, match="nothing holds no finished build"):
+    with pytest.raises(FlowError, match=r"beside: .*nothing is not the folder of a build"):
         build(config.model_copy(update={"beside": (tmp_path / "nothing",)}), run, quiet())
     with pytest.raises(FlowError, match="beside: is for a build with --runtime-bits"):
         build(BuildConfig(model="tiny", dataset="digits", beside=(static,)), run, quiet())
@@ -238,6 +238,8 @@ def test_a_checkpoint_of_one_width_is_refused():
     from flow.training.checkpoints import checkpoint_dir
 
     static = checkpoint_dir() / "resnet8-cifar10-w4a4.h5"
+    with pytest.raises(FlowError, match=r"another list of bits than asked for: w4a4, not w2a2$"):
+        subject_of(BuildConfig(bits="2", checkpoint=static))._given("cifar10")
     config = BuildConfig(runtime_bits="2,3", checkpoint=static)
     with pytest.raises(FlowError, match="another list of run-time widths than asked for: None"):
         subject_of(config)._given("cifar10")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
 from flow.bits import BitsSpec
 from flow.cli.main import main
+from flow.pipeline.config import BuildConfig, make_config, save_config
 from keras_models import MODELS
 
 WRONG = [
@@ -73,6 +75,19 @@ def test_a_wrong_bits_file_names_the_layer(change, message, monkeypatch, capsys,
     assert run(monkeypatch, "build", "--model", "tiny", "--dataset", "digits", "--bits", "bits.yaml") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("flow: bits.yaml: weights: ") and message in line
+
+
+def test_a_saved_configuration_means_the_same_elsewhere(monkeypatch, tmp_path):
+    (tmp_path / "bits.yaml").touch()
+    (tmp_path / "4").touch()
+    given = {"bits": "bits.yaml", "data": Path("data"), "beside": (Path("runs/one"),), "samples": None}
+    save_config(BuildConfig(model="tiny", **given), tmp_path / "config.yaml")
+    found = make_config(tmp_path / "config.yaml", [], {})
+    assert (found.model, found.board, found.samples) == ("tiny", "pynq-z2", None)
+    assert (found.bits, found.data) == (str(tmp_path / "bits.yaml"), tmp_path / "data")
+    assert found.beside == (tmp_path / "runs/one",)
+    save_config(BuildConfig(bits="4"), tmp_path / "config.yaml")
+    assert make_config(tmp_path / "config.yaml", [], {}).bits == "4"
 
 
 def test_a_run_that_is_none_is_named(monkeypatch, capsys):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reports import build_of, finished_run
+from reports import build_of, finished_run, record
 from rich.console import Console
 
 from flow.cli.main import main
@@ -220,12 +220,19 @@ def test_compare_shows_and_writes(two, monkeypatch, capsys, tmp_path):
     assert "new/folder/comparison.html" in capsys.readouterr().out
 
 
+def test_a_comparison_among_the_runs_is_passed_over(two, monkeypatch, capsys):
+    assert status(monkeypatch, "compare", *two, "--out", "runs/tiny-all-digits") == 0
+    capsys.readouterr()
+    assert status(monkeypatch, "compare", *sorted(Path("runs").glob("tiny-*-digits"))) == 0
+    assert "runs/tiny-all-digits is a comparison and no build: passed over" in capsys.readouterr().out
+
+
 def _unfinished(run: Path) -> None:
     (run / "6_simulate" / "done.json").unlink()
 
 
 def _older(run: Path) -> None:
-    (run / "6_simulate" / "done.json").write_text('{"seconds": 99.0}')
+    record(run, "simulate", digest="run again")
 
 
 def _broken(run: Path) -> None:
@@ -239,8 +246,8 @@ def _other_version(run: Path) -> None:
 @pytest.mark.parametrize(
     "damage, message",
     [
-        (_unfinished, "tiny-4-digits is not finished: stage 'simulate' is missing; go on with: flow build --config"),
-        (_older, "tiny-4-digits is older than its stage 'simulate'; go on with: flow build --config"),
+        (_unfinished, "tiny-4-digits is not a finished build: stage 'simulate' has not finished; finish it first"),
+        (_older, "tiny-4-digits is not a finished build: stage 'report' has not run since 'simulate' did"),
         (_broken, "cannot read runs/tiny-4-digits/8_report/report.json"),
         (_other_version, "report.json: not a report: bits: Field required"),
     ],

@@ -16,7 +16,7 @@ import typer
 from typer.main import get_command
 
 from flow.cli.main import app
-from flow.cli.pages import pages
+from flow.cli.pages import as_markdown, pages
 from flow.pipeline.build import stage_number
 from flow.pipeline.config import BuildConfig, make_config
 from flow.sweep.plan import parse_bits
@@ -31,6 +31,12 @@ _LINK = re.compile(r"\]\(([^)#:]+)\)")
 def test_the_pages_are_those_of_the_commands():
     written = {path.name: path.read_text() for path in (DOCS / "commands").glob("*.md")}
     assert written == pages(), "python -m flow.cli.pages writes them again"
+
+
+def test_examples_stay_lines_and_words_in_brackets_stay_words():
+    assert as_markdown("See <out>/a, `<out>`.\n\n\b\nflow a <b>\nflow c\n\n* `-x <y>`: Z <z>.\n\n") == (
+        "See \\<out>/a, `<out>`.\n\n```console\nflow a <b>\nflow c\n```\n\n* `-x <y>`: Z \\<z>.\n"
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)

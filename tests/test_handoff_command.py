@@ -180,6 +180,17 @@ def test_a_changed_file_is_named(run, monkeypatch, capsys):
     assert "folding.yaml is changed or cut short" in wrong(command(monkeypatch, capsys, run, "--to", "vivado"))
 
 
+def test_a_simulation_starts_from_files_that_belong_together(run, monkeypatch, capsys):
+    folding = run / "5_rtl" / "folding.yaml"
+    folding.write_text(folding.read_text() + "# edited\n")
+    monkeypatch.setattr(sys, "argv", ["flow", "simulate", str(run)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and "folding.yaml is changed or cut short; finish it first" in said
+    assert said.rstrip().endswith("--to rtl")
+
+
 def test_edited_or_lost_cpp_is_not_handed_off(run, monkeypatch, capsys):
     source = run / "3_convert" / "vitis" / "firmware" / "network.cpp"
     source.write_text(source.read_text() + "// edited\n")

@@ -307,6 +307,7 @@ def test_the_command_trains_a_network(tmp_path, start):
         (("--runtime-bits", "2,3", "--quantizer", "n2uq"), "takes the place of --quantizer"),
         (("--runtime-bits", "2,3", "--epochs", "2"), "--epochs 2: run-time widths are trained in 3 stages"),
         (("--runtime-bits", "2,3", "--epochs", "5", "--set", "stages=[1,1,1]"), "whose sum is 5"),
+        (("--runtime-bits", "2,3", "--set", "stages=[1,1]"), "stages=[1,1]: 3 numbers are expected, not 2"),
         (("--runtime-bits", "2,3", "--set", "stages=[1,x,1]"), "--set stages=x: Input should be a valid integer"),
         (("--runtime-bits", "2,3", "--set", "stages=[1,2"), "--set stages=[1,2: '[1,2' is no value"),
     ],

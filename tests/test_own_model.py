@@ -13,7 +13,7 @@ from rich.console import Console
 from flow.bits import BitsSpec
 from flow.errors import FlowError
 from flow.keras_env import keras
-from flow.pipeline.build import build, check, stage_folder
+from flow.pipeline.build import build, check, settled, stage_folder
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.reporter import Reporter
 from flow.quantizers import SYSTEMS
@@ -113,6 +113,12 @@ def test_options_that_leave_no_say_to_another_are_refused(tmp_path):
     ):
         with pytest.raises(FlowError, match=message):
             check(tiny.model_copy(update=changes))
+
+
+def test_a_run_keeps_the_dataset_that_auto_came_to(saved, tmp_path):
+    assert settled(BuildConfig(model="tiny")).dataset == "digits"
+    assert settled(BuildConfig(model="tiny", data=tmp_path)).dataset == "auto"
+    assert settled(BuildConfig(model=str(saved / "My jets.h5"))).dataset == "auto"
 
 
 def test_samples_are_for_files_only():

@@ -133,12 +133,12 @@ REQUANTIZES = sets(
     (4, 1, 18, 0, 20, 36, 28, 8, 1, 0),
 )
 REQUANTIZE_TABLES = sets(
-    "CHANNELS LANES PIXELS IN_WIDTH IN_SIGNED MULT_WIDTH BIAS_WIDTH SHIFT TIES_TO_EVEN OUT_WIDTH OUT_SIGNED"
+    "CHANNELS LANES PIXELS IN_WIDTH IN_SIGNED MULT_WIDTH BIAS_WIDTH SHIFT OUT_WIDTH OUT_SIGNED"
     " COUNT SELECT STYLE",
-    (6, 2, 3, 12, 1, 12, 20, 10, 0, 4, 0, 3, 3, 2),  # three channel groups
-    (4, 4, 1, 10, 1, 9, 17, 8, 1, 8, 1, 3, 2, 1),  # frames of one beat
-    (3, 1, 2, 9, 0, 10, 16, 8, 0, 3, 0, 2, 1, 0),
-    (2, 1, 4, 19, 1, 24, 36, 30, 0, 8, 0, 4, 2, 2),
+    (6, 2, 3, 12, 1, 12, 20, 10, 4, 0, 3, 3, 2),  # three channel groups
+    (4, 4, 1, 10, 1, 9, 17, 8, 8, 1, 3, 2, 1),  # frames of one beat
+    (3, 1, 2, 9, 0, 10, 16, 8, 3, 0, 2, 1, 0),
+    (2, 1, 4, 19, 1, 24, 36, 30, 8, 0, 4, 2, 2),
 )
 INPUTS = sets("LANES WIDTH BEATS_PER_FRAME", (3, 8, 16), (2, 10, 7), (1, 1, 1))
 OUTPUTS = sets("LANES WIDTH SIGNED BEATS_PER_FRAME", (1, 20, 1, 10), (3, 8, 0, 4), (2, 5, 0, 1))

@@ -25,7 +25,7 @@ from flow.files import locked
 from flow.pipeline.reporter import StageLine, read_stage_line
 from flow.pipeline.stages import STAGES
 from flow.sweep.display import Display
-from flow.sweep.plan import Planned, parse_bits, plan
+from flow.sweep.plan import Planned, comparison_folder, parse_bits, plan
 from flow.sweep.run import run_builds
 from flow.sweep.verdict import gather, judge
 from keras_models import MODELS
@@ -296,6 +296,14 @@ def test_files_of_one_name_would_share_a_folder(elsewhere):
     assert [str(item.folder) for item in planned] == ["runs/tiny-4-digits", "runs/tiny-mine-digits"]
 
 
+def test_a_sweep_of_another_quantizer_has_a_comparison_of_its_own():
+    folders = []
+    for settings in ([], ["quantizer=n2uq"]):
+        planned = plan("2,4", None, settings, {"model": "tiny", "dataset": "digits"}, Path("runs"))
+        folders.append(comparison_folder(planned, Path("runs")).name)
+    assert folders == ["sweep-tiny-digits", "sweep-tiny-n2uq-digits"]
+
+
 def test_the_command_writes_one_comparison(builds, elsewhere, monkeypatch, capsys):
     builds.order(8, status=2, lines=["flow: no room"], copy=None)
     monkeypatch.setattr(sweep_run, "run_builds", partial(run_builds, command=builds.command))
@@ -305,7 +313,7 @@ def test_the_command_writes_one_comparison(builds, elsewhere, monkeypatch, capsy
     assert written.err == "flow: 1 of 3 builds failed: tiny-8-digits: no room\n"
     assert "bits 2, 4, 8: no checkpoint comes along: training comes first" in written.out
     assert "Missing: tiny-8-digits: no room" in written.out
-    folder = elsewhere / "runs" / "tiny-sweep-digits"
+    folder = elsewhere / "runs" / "sweep-tiny-digits"
     plain = json.loads((folder / "comparison.json").read_text())
     assert [row["run"] for row in plain["runs"]] == ["tiny-2-digits", "tiny-4-digits"]
     assert plain["failures"] == [{"run": "tiny-8-digits", "reason": "no room"}]
@@ -322,7 +330,7 @@ def test_a_sweep_of_real_builds_goes_on_and_agrees_with_its_reports(elsewhere, m
     assert run(monkeypatch, *words) == 0
     said = capsys.readouterr().out
     assert said.count("unchanged, skipped") == 2 * len(STAGES)
-    plain = json.loads(Path("runs/tiny-sweep-digits/comparison.json").read_text())
+    plain = json.loads(Path("runs/sweep-tiny-digits/comparison.json").read_text())
     macs = sum(layer.macs for layer in MODELS["tiny"].weight_layers())
     for row, bits in zip(plain["runs"], (2, 4)):
         report = json.loads(Path(f"runs/tiny-{bits}-digits/8_report/report.json").read_text())

@@ -13,21 +13,20 @@
 // File:     hexadecimal words for $readmemh, made by flow.rtl.memory.pack_requantize_table. Word t*GROUPS + g, with
 //           GROUPS = CHANNELS/LANES, is {maximum, ..., lane 1, lane 0}, lane = {B, M} in two's complement.
 module requantize_table #(
-    parameter int unsigned CHANNELS     = 16,  // channels
-    parameter int unsigned LANES        = 1,   // channels of a beat; divides CHANNELS
-    parameter int unsigned PIXELS       = 64,  // pixels of a frame
-    parameter int unsigned IN_WIDTH     = 16,  // bits of an input
-    parameter int unsigned IN_SIGNED    = 1,   // 1: inputs are two's complement
-    parameter int unsigned MULT_WIDTH   = 16,  // bits of M, two's complement
-    parameter int unsigned BIAS_WIDTH   = 32,  // bits of B, two's complement
-    parameter int unsigned SHIFT        = 16,  // bits dropped
-    parameter int unsigned TIES_TO_EVEN = 0,   // 1: ties go to the even result
-    parameter int unsigned OUT_WIDTH    = 4,   // bits of a result
-    parameter int unsigned OUT_SIGNED   = 0,   // 1: results are two's complement
-    parameter int unsigned COUNT        = 3,   // values of a digit, 2 to 4
-    parameter int unsigned SELECT       = 3,   // digits, 1 to 3
-    parameter int unsigned STYLE        = 0,   // memory: 0 the tool's choice, 1 distributed (LUT), 2 block
-    parameter              INIT_FILE    = ""   // M, B and maximum
+    parameter int unsigned CHANNELS   = 16,  // channels
+    parameter int unsigned LANES      = 1,   // channels of a beat; divides CHANNELS
+    parameter int unsigned PIXELS     = 64,  // pixels of a frame
+    parameter int unsigned IN_WIDTH   = 16,  // bits of an input
+    parameter int unsigned IN_SIGNED  = 1,   // 1: inputs are two's complement
+    parameter int unsigned MULT_WIDTH = 16,  // bits of M, two's complement
+    parameter int unsigned BIAS_WIDTH = 32,  // bits of B, two's complement
+    parameter int unsigned SHIFT      = 16,  // bits dropped
+    parameter int unsigned OUT_WIDTH  = 4,   // bits of a result
+    parameter int unsigned OUT_SIGNED = 0,   // 1: results are two's complement
+    parameter int unsigned COUNT      = 3,   // values of a digit, 2 to 4
+    parameter int unsigned SELECT     = 3,   // digits, 1 to 3
+    parameter int unsigned STYLE      = 0,   // memory: 0 the tool's choice, 1 distributed (LUT), 2 block
+    parameter              INIT_FILE  = ""   // M, B and maximum
 ) (
     input  logic                            clk,
     input  logic                            rst,
@@ -153,14 +152,13 @@ module requantize_table #(
 
   for (genvar l = 0; l < LANES; l++) begin : gen_lane
     affine #(
-        .IN_WIDTH    (IN_WIDTH),
-        .IN_SIGNED   (IN_SIGNED),
-        .MULT_WIDTH  (MULT_WIDTH),
-        .BIAS_WIDTH  (BIAS_WIDTH),
-        .SHIFT       (SHIFT),
-        .TIES_TO_EVEN(TIES_TO_EVEN),
-        .OUT_WIDTH   (OUT_WIDTH),
-        .OUT_SIGNED  (OUT_SIGNED)
+        .IN_WIDTH  (IN_WIDTH),
+        .IN_SIGNED (IN_SIGNED),
+        .MULT_WIDTH(MULT_WIDTH),
+        .BIAS_WIDTH(BIAS_WIDTH),
+        .SHIFT     (SHIFT),
+        .OUT_WIDTH (OUT_WIDTH),
+        .OUT_SIGNED(OUT_SIGNED)
     ) u_affine (
         .clk      (clk),
         .enable   (advance),

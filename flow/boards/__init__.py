@@ -41,7 +41,8 @@ class Board(BaseModel):
     lutram: int = Field(ge=0)
     clock_mhz: float = Field(default=100.0, gt=0)
     note: str = ""
-    file: Path | None = None
+    # which file it was read from decides nothing, what is in it does
+    file: Path | None = Field(default=None, exclude=True)
 
     @property
     def clock_ns(self) -> float:

@@ -30,10 +30,16 @@ def compare(
     from rich.console import Console
 
     from flow.comparison import compare as side_by_side
-    from flow.comparison import load_runs
+    from flow.comparison import is_comparison, load_runs
     from flow.comparison.show import show
     from flow.errors import FlowError
 
-    if len(runs) < 2:
-        raise FlowError(f"{runs[0]}: only one run; a comparison needs two or more: flow compare RUN RUN...")
-    show(side_by_side(load_runs(runs)), Console(), out)
+    console = Console()
+    for place in filter(is_comparison, runs):
+        said = f"{place} is a comparison and no build: passed over"
+        console.print(said, highlight=False, markup=False, soft_wrap=True)
+    builds = [place for place in runs if not is_comparison(place)]
+    if len(builds) < 2:
+        found = f"{builds[0]}: only one run" if builds else "no run"
+        raise FlowError(f"{found}; a comparison needs two or more: flow compare RUN RUN...")
+    show(side_by_side(load_runs(builds)), console, out)

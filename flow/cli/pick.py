@@ -57,16 +57,13 @@ def _with_cycles_of(run: Path, measured: Curve) -> Curve:
     from flow.errors import FlowError
     from flow.folding import file
     from flow.mixer.pick import with_cycles
-    from flow.pipeline.build import load_config, stage_folder
+    from flow.pipeline.build import standing
     from flow.pipeline.stages import convert, rtl
 
-    load_config(run)
-    graph_file, folding_file = stage_folder(run, "convert") / convert.GRAPH, stage_folder(run, "rtl") / rtl.FOLDING
-    if not folding_file.is_file():
-        raise FlowError(f"--build {run}: has no folding yet: flow build --out {run} --to rtl")
-    graph = ir.load(graph_file)
+    stages = standing(run, "rtl")
+    graph = ir.load(stages["convert"].folder / convert.GRAPH)
     wanted = ir.RuntimeWidths(measured.widths, measured.layers)
     if graph.runtime != wanted:
         raise FlowError(f"--build {run}: is not of {measured.model} with widths {', '.join(map(str, measured.widths))}")
-    folding = file.load(graph, folding_file)
+    folding = file.load(graph, stages["rtl"].folder / rtl.FOLDING)
     return with_cycles(measured, lambda bits: folding.at(bits).interval(graph))

@@ -19,26 +19,22 @@ def simulate(
 
     from flow import golden, ir, paths
     from flow.errors import FlowError
-    from flow.files import read_json
     from flow.folding import file
-    from flow.pipeline.build import load_config, stage_folder
+    from flow.pipeline.build import load_config, standing
     from flow.pipeline.reporter import Reporter
-    from flow.pipeline.stage import DONE
     from flow.pipeline.stages import convert, rtl
     from flow.pipeline.subject import input_codes, subject_of
     from flow.rtl import load_design
     from flow.simulate.bench import run_bench
     from flow.twin.inputs import InputGrid
 
-    config = load_config(run)
+    config, stages = load_config(run), standing(run, "rtl")
     run = run.absolute()  # the simulator runs in another folder
-    converted, written = stage_folder(run, "convert"), stage_folder(run, "rtl")
-    if not (written / rtl.FOLDER / "design.json").exists():
-        raise FlowError(f"{run} has no RTL yet: flow build --out {run} --to rtl")
-    graph = ir.load(converted / convert.GRAPH)
+    written = stages["rtl"].folder.absolute()
+    graph = ir.load(stages["convert"].folder / convert.GRAPH)
     folding = file.load(graph, written / rtl.FOLDING)
     subject = subject_of(config)
-    grid = InputGrid.from_json(read_json(stage_folder(run, "fold") / DONE)["values"]["input"])
+    grid = InputGrid.from_json(stages["fold"].result.values["input"])
     inputs = input_codes(config, subject.samples(), grid)
     if images > len(inputs):
         raise FlowError(f"--images {images}: {subject.name} has {len(inputs)} test samples")

@@ -36,8 +36,9 @@ def sweep(
 
     Each width has the folder that `flow build` gives it, <out>/<model>-<bits>-<dataset>, and finished stages are
     skipped: a sweep that was stopped goes on when the same command is given again. A width that fails does not stop
-    the others. The comparison is shown, and written to <out>/<model>-sweep-<dataset>: comparison.json, comparison.csv,
-    layers.csv, and comparison.html, a page with plots that opens without a network. The log of each build is there too.
+    the others. The comparison is shown, and written to <out>/sweep-<model>-<dataset>, with the quantizer behind the
+    model where it is not the uniform one: comparison.json, comparison.csv, layers.csv, and comparison.html, a page with
+    plots that opens without a network. The log of each build is there too.
 
     Exits with 0 only if every build did; with 1 if a check failed in one, with 2 if all that failed did so by a mistake
     in what was given.

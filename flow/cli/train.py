@@ -193,6 +193,9 @@ def _recipe(defaults: TrainConfig, epochs: int | None, seed: int, settings: list
             fields[key] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise FlowError(f"--set {setting}: '{value}' is no value; a list is [1,2,3]") from None
+        wanted = getattr(defaults, key)
+        if isinstance(wanted, tuple) and isinstance(fields[key], list) and len(fields[key]) != len(wanted):
+            raise FlowError(f"--set {setting}: {len(wanted)} numbers are expected, not {len(fields[key])}")
         if key == "stages" and epochs is None and _is_numbers(fields[key]):
             fields["epochs"] = sum(fields[key])
     try:

@@ -11,6 +11,6 @@ from __future__ import annotations
 from flow.comparison.compare import Comparison, Failure, compare
 from flow.comparison.load import Run, load_run, load_runs
 from flow.comparison.table import screen_table
-from flow.comparison.write import write
+from flow.comparison.write import is_comparison, write
 
-__all__ = ["Comparison", "Failure", "Run", "compare", "load_run", "load_runs", "screen_table", "write"]
+__all__ = ["Comparison", "Failure", "Run", "compare", "is_comparison", "load_run", "load_runs", "screen_table", "write"]

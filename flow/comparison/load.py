@@ -8,15 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flow.errors import FlowError
-from flow.files import read_json
-from flow.pipeline.build import CONFIG, load_config, stage_folder
-from flow.pipeline.stage import DONE
-from flow.pipeline.stages import STAGES
-from flow.report import Report, load
-
-REPORT = "report.json"
-#: a report rounds seconds to one place
-_ROUNDED_S = 0.06
+from flow.pipeline.build import CONFIG, stage_folder, standing
+from flow.report import REPORT, Report, load
 
 
 @dataclass(frozen=True)
@@ -57,29 +50,7 @@ def load_run(place: Path) -> Report:
         return load(place / REPORT)
     if not (place / CONFIG).is_file():
         raise FlowError(f"{place} is not the folder of a build: it has neither {CONFIG} nor {REPORT}")
-    load_config(place)
-    _check_finished(place)
-    report = load(stage_folder(place, "report") / REPORT)
-    _check_fresh(place, report)
-    return report
-
-
-def _check_finished(run: Path) -> None:
-    for stage in STAGES:
-        if not (stage_folder(run, stage.name) / DONE).is_file():
-            raise FlowError(f"the build in {run} is not finished: stage '{stage.name}' is missing; {_go_on(run)}")
-
-
-def _check_fresh(run: Path, report: Report) -> None:
-    """A stage that ran again after the report was written took another time than the report says."""
-    for name, seconds in report.seconds.items():
-        done = read_json(stage_folder(run, name) / DONE)
-        if abs(done["seconds"] - seconds) > _ROUNDED_S:
-            raise FlowError(f"the report in {run} is older than its stage '{name}'; {_go_on(run)}")
-
-
-def _go_on(run: Path) -> str:
-    return f"go on with: flow build --config {run / CONFIG} --out {run}"
+    return load(standing(place)["report"].folder / REPORT)
 
 
 def _names(places: Sequence[Path]) -> list[str]:

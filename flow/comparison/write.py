@@ -11,6 +11,8 @@ from pydantic import BaseModel
 
 from flow.comparison.compare import Comparison, LayerRow, RunRow
 from flow.files import write_json, write_whole
+from flow.pipeline.build import CONFIG
+from flow.report import REPORT
 
 JSON, CSV, LAYERS, PAGE = "comparison.json", "comparison.csv", "layers.csv", "comparison.html"
 
@@ -31,6 +33,11 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
     write_whole(folder / LAYERS, _csv(LayerRow, comparison.layers))
     write_whole(folder / PAGE, page(comparison))
     return [folder / name for name in (JSON, CSV, LAYERS, PAGE)]
+
+
+def is_comparison(place: Path) -> bool:
+    """Whether a folder holds a comparison and no build: what `flow sweep` and `flow compare --out` leave."""
+    return (place / JSON).is_file() and not any((place / name).exists() for name in (CONFIG, REPORT))
 
 
 def _csv(kind: type[BaseModel], rows: Sequence[BaseModel]) -> str:

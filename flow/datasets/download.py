@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import urllib.request
 from pathlib import Path
 
 #: without an answer for so long there is no network
@@ -33,6 +32,8 @@ def download(title: str, url: str, size: int, target: Path) -> None:
     Raises:
         OSError: no network, no answer, or `target` cannot be written.
     """
+    import urllib.request
+
     from rich.console import Console
     from rich.progress import wrap_file
 

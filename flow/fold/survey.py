@@ -31,7 +31,6 @@ SUPPORTED = (
     "InputLayer", *WEIGHTED, "BatchNormalization", "QBatchNormalization", "QActivation", "Activation", "ReLU",
     "LeakyReLU", "PReLU", "N2UQActivation", *IDENTITIES, "Add", "Concatenate", *POOLS, *GLOBAL_POOLS, "Flatten",
     "Reshape", "ZeroPadding1D", "ZeroPadding2D",
-    "ZeroPadding1D", "ZeroPadding2D",
 )  # fmt: skip
 #: at the end of a network only, left to the host
 HOST_ACTIVATIONS = ("softmax", "sigmoid")

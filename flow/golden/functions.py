@@ -95,7 +95,7 @@ def requantize(
 
 def requantize_table(
     x: np.ndarray, multiplier: np.ndarray, bias: np.ndarray, shift: int, low: np.ndarray, high: np.ndarray,
-    table: np.ndarray, ties_to_even: bool = False,
+    table: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     """`requantize` of frame i with the constants of table[i].
 
@@ -106,7 +106,7 @@ def requantize_table(
     """
     inner = (1,) * (x.ndim - 2)
     constants = [values[table].reshape(len(x), *inner, -1) for values in (multiplier, bias, low, high)]
-    return requantize(x, *constants[:2], shift, *constants[2:], ties_to_even)
+    return requantize(x, *constants[:2], shift, *constants[2:])
 
 
 def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -58,7 +58,7 @@ def evaluate(node: Node, *inputs: np.ndarray, table: np.ndarray | None = None) -
             return f.requantize(inputs[0], node.multiplier, node.bias, node.shift, low, high, node.ties_to_even)
         case RequantizeTable():
             constants = (node.multiplier, node.bias, node.shift, node.minimum, node.maximum)
-            return f.requantize_table(inputs[0], *constants, table, node.ties_to_even)
+            return f.requantize_table(inputs[0], *constants, table)
         case Add():
             return f.add(*inputs)
         case Concat():

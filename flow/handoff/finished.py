@@ -13,18 +13,15 @@ from flow.boards import Board, find_board
 from flow.cache import content, digest
 from flow.errors import FlowError
 from flow.folding import Folding, file
-from flow.pipeline.build import CONFIG, load_config
+from flow.pipeline.build import load_config, standing
 from flow.pipeline.config import BuildConfig
-from flow.pipeline.stage import Finished, recorded
-from flow.pipeline.stages import STAGES
+from flow.pipeline.stage import Finished
 from flow.pipeline.stages.convert import GOLDEN, GRAPH, VITIS
 from flow.pipeline.stages.rtl import FOLDER, FOLDING
 from flow.pipeline.widths import frame_widths
-from flow.report import Report, load, verdict
+from flow.report import REPORT, Report, load, verdict
 from flow.rtl import Design, load_design
 from flow.twin.inputs import InputGrid
-
-REPORT = "report.json"
 
 
 @dataclass(frozen=True)
@@ -108,21 +105,7 @@ def finished(folder: Path) -> FinishedBuild:
     Raises:
         FlowError: it is none, it is not finished, a file was changed, or its checks failed.
     """
-    config = load_config(folder)
-    stages: dict[str, Finished] = {}
-    again = f"finish it first: flow build --config {folder / CONFIG} --out {folder}"
-    for number, stage in enumerate(STAGES, start=1):
-        try:
-            done, needs = recorded(stage, number, folder)
-        except FlowError as error:
-            raise FlowError(f"{folder} is not a finished build: {error}; {again}") from error
-        stale = [name for name in stage.needs if needs.get(name) != stages[name].digest]
-        if stale:
-            raise FlowError(
-                f"{folder} is not a finished build: stage '{stage.name}' has not run since '{stale[0]}' did; {again}"
-            )
-        stages[stage.name] = done
-    build = FinishedBuild(folder, config, stages)
+    build = FinishedBuild(folder, load_config(folder), standing(folder))
     if not build.report.is_exact or build.report.resources.fits is False:
         raise FlowError(f"{folder} is not handed off, its checks failed: {verdict(build.report)}")
     return build

@@ -179,7 +179,6 @@ class RequantizeTable(Node):
         shift: bits, at least 0, of all tables.
         widths: bits that a layer can have, ascending.
         select: one to three runtime layers.
-        ties_to_even: see `Requantize`.
     """
 
     multiplier: np.ndarray
@@ -188,7 +187,6 @@ class RequantizeTable(Node):
     shift: int
     widths: tuple[int, ...]
     select: tuple[str, ...]
-    ties_to_even: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -30,7 +30,7 @@ def train_mixer(
 
     Args:
         spec: the topology of the float network.
-        widths: two or more of 2 to 8 bits.
+        widths: 2 to 4 different ones of 2 to 8 bits.
         data: samples in its input shape.
         start: the trained float network; it is not changed.
         config: the recipe; `default_mixer_config` if not given.

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flow import paths
+from flow.datasets import AUTO
 from flow.errors import FlowError, unknown
 from flow.files import locked
 from flow.pipeline.config import BuildConfig, save_config
 from flow.pipeline.reporter import Reporter, StageLine
-from flow.pipeline.stage import Finished, Stage, Work, finished, run_stage
+from flow.pipeline.stage import Finished, Stage, Work, finished, recorded, run_stage
 from flow.pipeline.stages import STAGES
 
 CONFIG = "config.yaml"
@@ -68,7 +69,7 @@ def build(
         return Work(config, stage_folder, paths.cache(), reporter, dict(done))
 
     with locked(folder / LOCK, held=f"another build is running in {folder}"):
-        save_config(config, folder / CONFIG)
+        save_config(settled(config), folder / CONFIG)
         for number, stage in enumerate(STAGES[:end], start=1):
             if number < begin:
                 done[stage.name] = _must_be_done(stage, number, folder, work_of)
@@ -78,6 +79,17 @@ def build(
             state = "unchanged, skipped" if done[stage.name].skipped else f"done in {done[stage.name].seconds:.1f} s"
             reporter.line(StageLine(number, stage.name, state).text(len(STAGES)))
     return Built(folder, done, time.monotonic() - start)
+
+
+def settled(config: BuildConfig) -> BuildConfig:
+    """The configuration with the dataset that `auto` comes to, so that the run keeps it wherever it is looked at."""
+    from flow.pipeline.subject import subject_of
+
+    name = getattr(subject_of(config), "dataset_name", None)
+    # in a folder that was named, what is missing is an error, which another name would hide
+    if name is None or config.dataset != AUTO or config.data is not None:
+        return config
+    return config.model_copy(update={"dataset": name})
 
 
 def check(config: BuildConfig) -> None:
@@ -107,6 +119,41 @@ def _must_be_done(stage: Stage, number: int, folder: Path, work_of) -> Finished:
     if found is None:
         raise FlowError(f"stage '{stage.name}' in {folder} is missing or out of date: build with --from {stage.name}")
     return found
+
+
+def standing(folder: Path, last: str = STAGES[-1].name) -> dict[str, Finished]:
+    """The finished stages of a run that `last` rests on, and `last` itself, by name.
+
+    Each is intact, and was made from the others as they are now. With which code and settings is not asked: what is
+    there belongs together, whether or not a new build would come to the same.
+
+    Raises:
+        FlowError: no build; a stage has not finished, or not since one that it needs; or a file was changed.
+    """
+    load_config(folder)
+    found: dict[str, Finished] = {}
+    try:
+        for name in _needed(last):
+            stage = STAGES[stage_number(name) - 1]
+            done, needs = recorded(stage, stage_number(name), folder)
+            stale = [need for need in stage.needs if needs.get(need) != found[need].digest]
+            if stale:
+                raise FlowError(f"stage '{name}' has not run since '{stale[0]}' did")
+            found[name] = done
+    except FlowError as error:
+        whole = last == STAGES[-1].name
+        what, to = ("is not a finished build", "") if whole else (f"is not built up to {last}", f" --to {last}")
+        again = f"flow build --config {folder / CONFIG} --out {folder}{to}"
+        raise FlowError(f"{folder} {what}: {error}; finish it first: {again}") from error
+    return found
+
+
+def _needed(last: str) -> list[str]:
+    """The stages that one rests on, and itself, in order."""
+    needed = {last}
+    for stage in reversed(STAGES):
+        needed |= set(stage.needs) if stage.name in needed else set()
+    return [stage.name for stage in STAGES if stage.name in needed]
 
 
 def load_config(folder: Path) -> BuildConfig:

@@ -38,9 +38,12 @@ class BuiltIn:
 
     @property
     def run_name(self) -> str:
-        widths = Path(self._bits_text).stem
-        parts = [self._spec.name, *([] if self._quantizer == UNIFORM else [self._quantizer]), widths, self.dataset_name]
-        return "-".join(parts)
+        return "-".join([self.family, Path(self._bits_text).stem, self.dataset_name])
+
+    @property
+    def family(self) -> str:
+        """What networks of several widths have in common, for names of folders."""
+        return self._spec.name if self._quantizer == UNIFORM else f"{self._spec.name}-{self._quantizer}"
 
     @property
     def _bits(self) -> BitsSpec:
@@ -145,7 +148,9 @@ class BuiltIn:
 
     def _trained_as(self, meta: CheckpointMeta) -> tuple[str, object, object]:
         """What the checkpoint's widths are called, are, and should be."""
-        return "bits", meta.bits, self._bits
+        from flow.training.checkpoints import label
+
+        return "list of bits", meta.label, label(self._spec, self._bits, self._quantizer)
 
     def _train(self, work: Work, data: Dataset) -> Path:
         from flow.training.config import default_config

@@ -130,5 +130,20 @@ def make_config(file: Path | None, settings: list[str], options: dict[str, Any])
 
 
 def save_config(config: BuildConfig, path: Path) -> None:
-    """Writes the configuration as YAML that `--config` reads."""
-    write_whole(path, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    """Writes the configuration as YAML that `--config` reads, from any folder: its paths are absolute."""
+    write_whole(path, yaml.safe_dump(_absolute(config).model_dump(mode="json"), sort_keys=False))
+
+
+def _absolute(config: BuildConfig) -> BuildConfig:
+    """The same with absolute paths; texts that name a file or something of the project are paths where a file is."""
+    paths = {
+        name: value.absolute()
+        for name in ("samples", "data", "checkpoint", "folding")
+        if (value := getattr(config, name)) is not None
+    }
+    files = {
+        name: str(Path(value).absolute())
+        for name in ("model", "bits", "board")
+        if (value := getattr(config, name)) is not None and not value.isdecimal() and Path(value).is_file()
+    }
+    return config.model_copy(update=paths | files | {"beside": tuple(place.absolute() for place in config.beside)})

@@ -16,8 +16,10 @@ from flow.report.schema import Cells, Report, check
 from flow.report.summary import closing_table, verdict
 
 __all__ = [
-    "Cells", "LayerFigures", "Report", "check", "closing_table", "layer_figures", "load", "verdict", "write",
+    "REPORT", "Cells", "LayerFigures", "Report", "check", "closing_table", "layer_figures", "load", "verdict", "write",
 ]  # fmt: skip
+
+REPORT = "report.json"
 
 
 def write(report: Report, folder: Path) -> list[Path]:
@@ -37,8 +39,8 @@ def write(report: Report, folder: Path) -> list[Path]:
     for name in captions:
         write_whole(folder / name, drawn[name][1] or b"")
     write_whole(folder / "report.md", markdown(report, captions))
-    write_json(folder / "report.json", report.model_dump())
-    return [folder / name for name in (*captions, "report.md", "report.json")]
+    write_json(folder / REPORT, report.model_dump())
+    return [folder / name for name in (*captions, "report.md", REPORT)]
 
 
 def load(path: Path) -> Report:

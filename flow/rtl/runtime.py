@@ -92,7 +92,7 @@ def requantize_table(context: Context, node: RequantizeTable) -> Layer:
     layer.memories[file] = memory.pack_requantize_table(node.multiplier, node.bias, node.maximum, fold.lanes, *widths)
     parameters |= {
         "PIXELS": node.output.positions, "MULT_WIDTH": widths[0], "BIAS_WIDTH": widths[1], "SHIFT": node.shift,
-        "TIES_TO_EVEN": node.ties_to_even, "OUT_WIDTH": widths[2], "OUT_SIGNED": node.output.signed,
+        "OUT_WIDTH": widths[2], "OUT_SIGNED": node.output.signed,
         "COUNT": len(node.widths), "SELECT": len(node.select), "STYLE": STYLE_CODE[table_memory(node, fold)[2]],
         "INIT_FILE": file,
     }  # fmt: skip

@@ -86,6 +86,6 @@ def plan(bits: str, file: Path | None, settings: list[str], options: dict[str, A
 
 
 def comparison_folder(planned: list[Planned], out: Path) -> Path:
-    """Where a sweep's logs and comparison go."""
+    """Where a sweep's logs and comparison go; not named as a run, so that no pattern of runs takes it for one."""
     subject = BuiltIn(planned[0].config)
-    return out / f"{subject.name}-sweep-{subject.dataset_name}"
+    return out / f"sweep-{subject.family}-{subject.dataset_name}"

@@ -17,8 +17,7 @@ from flow.pipeline.stages.rtl import FOLDING
 from flow.pipeline.subject import subject_of
 from flow.pipeline.widths import configurations
 from flow.quantizers import UNIFORM
-from flow.report import check, write
-from flow.report.measured import report_of
+from flow.report import REPORT, check, load, write
 from flow.tasks import ACCURACY, METRICS
 
 if TYPE_CHECKING:
@@ -103,9 +102,12 @@ def firmware(folder: Path, metric: str) -> dict[str, Any]:
     Raises:
         FlowError: it is not finished.
     """
-    report = report_of(folder)
-    if report is None:
-        raise FlowError(f"beside: {folder} holds no finished build")
+    from flow.pipeline.build import standing
+
+    try:
+        report = load(standing(folder)["report"].folder / REPORT)
+    except FlowError as error:
+        raise FlowError(f"beside: {error}") from error
     total = report.resources.total
     amounts = {key: None if total is None else getattr(total, key) for key in ("ff", "dsp", "bram36")}
     quality = report.accuracy if metric == ACCURACY else report.quality.get(metric)
