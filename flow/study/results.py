@@ -14,7 +14,7 @@ from flow.files import write_json, write_whole
 from flow.quantizers import UNIFORM
 from flow.report.measured import filled, kept_report
 from flow.study.arms import ARMS
-from flow.study.train import finished
+from flow.study.train import trained
 from flow.training.checkpoints import read_meta
 from keras_models.spec import ModelSpec
 
@@ -90,7 +90,7 @@ def read_rows(spec: ModelSpec, dataset: str, epochs: int, folder: Path, tell: Ca
     """
     rows, starts = [], {}
     for arm in ARMS:
-        path = finished(arm, spec, dataset, epochs, folder)
+        path = trained(arm, spec, dataset, epochs, folder)
         if path is not None:
             meta = read_meta(path)
             starts.setdefault((meta.start_sha256, meta.teacher_sha256), arm.name)

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from flow.bits import BitsSpec
 from flow.datasets import Dataset
-from flow.errors import FlowError
 from flow.study.arms import Arm
-from flow.training.checkpoints import read_meta
 from flow.training.config import TrainConfig, default_config
+from flow.training.finished import finished
 from flow.training.progress import Progress
 from keras_models.spec import ModelSpec
 
@@ -19,20 +18,13 @@ def recipe(spec: ModelSpec, dataset: str, epochs: int, seed: int) -> TrainConfig
     return default_config(dataset, spec.input_shape, quantized=True).model_copy(update={"epochs": epochs, "seed": seed})
 
 
-def finished(arm: Arm, spec: ModelSpec, dataset: str, epochs: int, folder: Path) -> Path | None:
+def trained(arm: Arm, spec: ModelSpec, dataset: str, epochs: int, folder: Path) -> Path | None:
     """The checkpoint of an arm, None if it is not there yet.
 
     Raises:
         FlowError: there is one of another recipe.
     """
-    path = arm.checkpoint(spec, dataset, folder)
-    if not path.is_file() or not path.with_suffix(".json").is_file():
-        return None
-    found, wanted = read_meta(path).config, recipe(spec, dataset, epochs, arm.seed)
-    if found != wanted:
-        changed = [key for key in type(wanted).model_fields if getattr(found, key) != getattr(wanted, key)]
-        raise FlowError(f"{path}: was trained with another {', '.join(changed)}; take another --out")
-    return path
+    return finished(arm.checkpoint(spec, dataset, folder), recipe(spec, dataset, epochs, arm.seed))
 
 
 def train_arm(arm: Arm, spec: ModelSpec, data: Dataset, epochs: int, folder: Path, progress: Progress) -> Path:
@@ -44,15 +36,15 @@ def train_arm(arm: Arm, spec: ModelSpec, data: Dataset, epochs: int, folder: Pat
     Returns:
         The weights file.
     """
-    path = finished(arm, spec, data.name, epochs, folder)
+    path = trained(arm, spec, data.name, epochs, folder)
     if path is not None:
         return path
     from flow.training.run import float_start, train_quantized
 
     start, place = float_start(spec, data, folder, progress), folder / f"seed-{arm.seed}"
     config, widths = recipe(spec, data.name, epochs, arm.seed), BitsSpec.uniform(spec, arm.bits)
-    trained = train_quantized(spec, widths, data, start, config, progress, place, quantizer=arm.quantizer)
+    found = train_quantized(spec, widths, data, start, config, progress, place, quantizer=arm.quantizer)
     command = f"flow train --model {spec.name} --bits {arm.bits} --quantizer {arm.quantizer}"
-    path = trained.save(f"{command} --dataset {data.name} --epochs {epochs} --seed {arm.seed}", place)
-    progress.on_message(f"{trained.accuracy:.2%} on {trained.test_images:,} test images: {path}")
+    path = found.save(f"{command} --dataset {data.name} --epochs {epochs} --seed {arm.seed}", place)
+    progress.on_message(f"{found.accuracy:.2%} on {found.test_images:,} test images: {path}")
     return path
