@@ -43,20 +43,8 @@ def report_of(run: Path) -> Report | None:
     return None if file is None else load(file)
 
 
-def with_measured(row: Row, run: Path | None) -> Row:
-    """A study's row, a dataclass, with those of its fields filled that `Measured` has; as it was without a report.
-
-    Args:
-        run: folder of the build, None for no build.
-
-    Raises:
-        FlowError: the report is broken.
-    """
-    return filled(row, None if run is None else report_of(run))
-
-
 def filled(row: Row, report: Report | None) -> Row:
-    """As `with_measured`, from a report."""
+    """A study's row, a dataclass, with those of its fields filled that `Measured` has; as it was without a report."""
     if report is None:
         return row
     exact, total = report.exact, report.resources.total
