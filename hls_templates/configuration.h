@@ -17,16 +17,16 @@ template <unsigned COUNT, class field_T> unsigned width_index(const field_T &fie
     return index < COUNT ? index : COUNT - 1;
 }
 
-struct hand_on_config {
+struct pass_through_config {
     static const unsigned reuse_factor = 1;
 };
 
 // The configuration for further readers.
-template <class data_T, class res_T, typename CONFIG_T> void hand_on(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+template <class data_T, class res_T, typename CONFIG_T> void pass_through(hls::stream<data_T> &data, hls::stream<res_T> &res) {
     const data_T in = data.read();
     res_T out;
     PRAGMA_DATA_PACK(out)
-HandOnFields:
+PassThroughFields:
     for (unsigned i = 0; i < res_T::size; i++) {
         #pragma HLS UNROLL
         out[i] = in[i];

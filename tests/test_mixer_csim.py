@@ -88,7 +88,7 @@ def test_the_project_for_the_vendors_tool(project):
     source = (found.folder / "firmware" / "network.cpp").read_text()
     assert "#pragma HLS INTERFACE axis port=image,configuration," in source
     # a copy of the configuration for each of the eight layers that look at it; no other stream is as short
-    assert "nnet::hand_on<" in source and source.count(f" depth={FRAMES}\n") > 8
+    assert "nnet::pass_through<" in source and source.count(f" depth={FRAMES}\n") > 8
     features = np.loadtxt(found.folder / "tb_data" / "tb_input_features.dat")
     assert features.shape == (VECTORS, int(np.prod(PLAN.spec.input_shape)) + len(PLAN.layers))
     np.testing.assert_array_equal(features[:, -3:] + WIDTHS[0], configurations(VECTORS))

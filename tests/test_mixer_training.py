@@ -29,7 +29,7 @@ from flow.quantizers.runtime import (
 from flow.training.calibrate import fill_factors
 from flow.training.checkpoints import find_checkpoint, load_checkpoint
 from flow.training.config import TrainConfig
-from flow.training.lessons import SILENCE
+from flow.training.distillation import SILENCE
 from flow.training.loop import predict
 from flow.training.objectives import OBJECTIVES
 from flow.training.optimizers import Optimizers

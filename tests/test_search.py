@@ -21,10 +21,10 @@ from flow.search.budget import Budget, rate
 from flow.search.choices import SearchConfig, lowest
 from flow.search.costs import Costs, check_rate, costs
 from flow.search.network import Widths
+from flow.search.penalty import common_width, cost_of, penalty
 from flow.search.relaxed import gaussian_steps, relaxed_activations, relaxed_weights
 from flow.search.repair import candidates
 from flow.search.skeleton import skeleton
-from flow.search.spending import common_width, cost_of, penalty
 from flow.training.calibrate import quantize, weight_exponent
 from keras_models import MODELS
 from keras_models.build import weight_quantizer

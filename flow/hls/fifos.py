@@ -88,7 +88,7 @@ def configurations(model: ModelGraph) -> set[str]:
     found: set[str] = set()
     for layer in model.get_layers():
         source = layer.class_name == "Input" and layer.name == CONFIGURATION
-        if source or (layer.class_name in ("Clone", "HandOn") and layer.inputs[0] in found):
+        if source or (layer.class_name in ("Clone", "PassThrough") and layer.inputs[0] in found):
             found.update(layer.outputs)
     return found
 

@@ -52,7 +52,7 @@ def lower(model: ModelGraph) -> Graph:
         FlowError: a layer has no place in the IR; all such layers are named.
     """
     layers = list(model.get_layers())
-    known = [*_HANDLERS, "HandOn"]  # which hands on what no node reads
+    known = [*_HANDLERS, "PassThrough"]  # which hands on what no node reads
     unknown = [f"{layer.name} ({layer.class_name})" for layer in layers if layer.class_name not in known]
     if unknown:
         raise FlowError(

@@ -34,7 +34,7 @@ def read_runtime(layers: list[Any]) -> RuntimeWidths | None:
 
 def is_configuration(layer: Any) -> bool:
     """Whether an hls4ml layer is the configuration or hands it on."""
-    return layer.class_name == "HandOn" or (layer.class_name == "Input" and layer.name == CONFIGURATION)
+    return layer.class_name == "PassThrough" or (layer.class_name == "Input" and layer.name == CONFIGURATION)
 
 
 def in_order_of(layers: tuple[str, ...], nodes: dict[str, Node]) -> dict[str, Node]:

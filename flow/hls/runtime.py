@@ -50,11 +50,11 @@ class RequantizeTable(_Selecting):
     tables = ("multiplier", "bias", "maximum")
 
 
-class HandOn(_IntegerActivation):
+class PassThrough(_IntegerActivation):
     """The configuration for more readers than a stream can be copied for."""
 
 
-RUNTIME_LAYERS = {kind.__name__: kind for kind in (SerialMatvec, RequantizeTable, HandOn)}
+RUNTIME_LAYERS = {kind.__name__: kind for kind in (SerialMatvec, RequantizeTable, PassThrough)}
 
 
 def parse_runtime_layer(keras_layer: dict, input_names: Any, input_shapes: Any, data_reader: Any):
@@ -116,7 +116,7 @@ _REQUANTIZE_TABLE_CONFIG = """struct config{index} : nnet::requantize_table_conf
     template <class fields_T> static unsigned entry(const fields_T &fields) {{ return {entry}; }}
 }};\n"""
 
-_HAND_ON_CONFIG = """struct config{index} : nnet::hand_on_config {{
+_PASS_THROUGH_CONFIG = """struct config{index} : nnet::pass_through_config {{
     static const unsigned reuse_factor = {reuse};
 }};\n"""
 
@@ -154,12 +154,12 @@ class RequantizeTableConfig(LayerConfigTemplate):
         return _REQUANTIZE_TABLE_CONFIG.format(**params, table_count=count, entry=_entry(node))
 
 
-class HandOnConfig(LayerConfigTemplate):
+class PassThroughConfig(LayerConfigTemplate):
     def __init__(self) -> None:
-        super().__init__(HandOn)
+        super().__init__(PassThrough)
 
     def format(self, node: Any) -> str:
-        return _HAND_ON_CONFIG.format(**self._default_config_params(node))
+        return _PASS_THROUGH_CONFIG.format(**self._default_config_params(node))
 
 
 class _SelectingCall(FunctionCallTemplate):
@@ -189,11 +189,12 @@ class RequantizeTableCall(_SelectingCall):
         return "requantize_table"
 
 
-class HandOnCall(Call):
+class PassThroughCall(Call):
     def __init__(self) -> None:
-        super().__init__(HandOn, "hand_on", "configuration")
+        super().__init__(PassThrough, "pass_through", "configuration")
 
 
 RUNTIME_TEMPLATES = (
-    SerialMatvecConfig, SerialMatvecCall, RequantizeTableConfig, RequantizeTableCall, HandOnConfig, HandOnCall,
+    SerialMatvecConfig, SerialMatvecCall, RequantizeTableConfig, RequantizeTableCall, PassThroughConfig,
+    PassThroughCall,
 )  # fmt: skip

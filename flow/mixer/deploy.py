@@ -26,7 +26,7 @@ from flow.keras_env import keras, qkeras
 from flow.mixer.integers import Integers, Table
 from flow.twin.inputs import CONFIGURATION
 from flow.twin.layers import Argmax, Requantize, SumPool
-from flow.twin.runtime import HandOn, RequantizeTable, SerialMatvec
+from flow.twin.runtime import PassThrough, RequantizeTable, SerialMatvec
 from flow.twin.twin import Folded, Twin
 from keras_models.spec import Node
 
@@ -91,7 +91,7 @@ class _Deploy:
         if self._readers == READERS:
             bits = self._runtime.field_bits
             self._links += 1
-            link = HandOn(0, 0, bits, False, name=f"{CONFIGURATION}_{self._links}", dtype="float32")
+            link = PassThrough(0, 0, bits, False, name=f"{CONFIGURATION}_{self._links}", dtype="float32")
             self._configuration, self._readers = link(self._configuration), 0
         self._readers += 1
         return self._configuration

@@ -16,8 +16,8 @@ from flow.mixer.start import copy_pairs, copy_top, measure_sets, random_rows, st
 from flow.mixer.step import mixed_step
 from flow.quantizers.runtime import RuntimeModel
 from flow.tasks import METRICS, score
+from flow.training.distillation import Distillation
 from flow.training.epochs import Epochs
-from flow.training.lessons import Lessons
 from flow.training.loop import as_numbers, in_batches
 from flow.training.objectives import OBJECTIVES
 from flow.training.optimizers import Optimizers
@@ -52,9 +52,9 @@ def fit_mixer(
     optimizer = Optimizers(model, config, lambda recipe: SelectedAdam(recipe.learning_rate, jit_compile=False))
     passes = [1 if config.stage_of(epoch)[0] == 0 else len(model.widths) for epoch in range(config.epochs)]
     epochs = Epochs(passes, optimizer, model.weights, progress, state_path, identity, waypoints)
-    lessons = Lessons(data, config, teacher, as_numbers)
+    distillation = Distillation(data, config, teacher, as_numbers)
     steps = {
-        frozen: mixed_step(model, optimizer, config, OBJECTIVES[task], lessons.share, frozen)
+        frozen: mixed_step(model, optimizer, config, OBJECTIVES[task], distillation.share, frozen)
         for frozen in (False, True)
     }
     schedule = Schedule(config, len(model.widths), len(model.runtime_layers))
@@ -68,7 +68,10 @@ def fit_mixer(
             measure_sets(model, data.x_train, random_rows(model, data.x_train, config.seed, config.mixing))
         step = steps[epoch >= config.first_frozen_epoch]
         taught = epochs.teach(
-            step, lessons, config.rate, lambda at, epoch=epoch: (tf.constant(schedule.rows(epoch, at, lessons.steps)),)
+            step,
+            distillation,
+            config.rate,
+            lambda at, epoch=epoch: (tf.constant(schedule.rows(epoch, at, distillation.steps)),),
         )
         scores = _scores(forward, model, data, task, stage)
         known = [value for name, value in scores.items() if not (math.isnan(value) or name.endswith("mixed"))]

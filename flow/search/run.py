@@ -16,8 +16,8 @@ from flow.search.costs import Costs
 from flow.search.found import Searched, load_found, save_found
 from flow.search.network import Widths, build_relaxed
 from flow.search.path import PathRecorder
+from flow.search.penalty import common_width, cost_of, penalty
 from flow.search.repair import candidates
-from flow.search.spending import common_width, cost_of, penalty
 from flow.training.calibrate import (
     CALIBRATION_IMAGES,
     STATISTICS_IMAGES,
@@ -30,7 +30,7 @@ from flow.training.calibrate import (
 from flow.training.checkpoints import checkpoint_path
 from flow.training.config import TrainConfig
 from flow.training.finished import finished
-from flow.training.loop import Beside, as_numbers, fit, in_batches
+from flow.training.loop import ExtraLoss, as_numbers, fit, in_batches
 from flow.training.objectives import OBJECTIVES
 from flow.training.progress import Progress
 from flow.training.run import run_identity, train_quantized, weights_sha256
@@ -80,7 +80,7 @@ def find_widths(
     with precision(recipe.arithmetic):
         model = build_relaxed(spec, fixed, ranges, widths, steps, _weight_exponents(spec, prepared))
     copy_weights(prepared, model)
-    beside = Beside(widths.variables, penalty(costs, widths, fixed, search.strength))
+    extra = ExtraLoss(widths.variables, penalty(costs, widths, fixed, search.strength))
 
     def cost() -> float:
         return float(cost_of(costs, widths, fixed))
@@ -91,7 +91,7 @@ def find_widths(
     progress.on_message(f"searching widths of {spec.name} for {budget}: {recipe.epochs} epochs; {tell()}")
     recorder = PathRecorder(progress, widths.values, cost, tell, folder / PATH)
     state = folder / f"search-{identity[:12]}.state"
-    fit(model, data, recipe, recorder, state, identity, teacher, task=spec.task, beside=beside)
+    fit(model, data, recipe, recorder, state, identity, teacher, task=spec.task, extra=extra)
     learned = widths.values()
 
     def chosen(costs: Costs) -> BitsSpec:

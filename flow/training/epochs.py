@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from flow.keras_env import tf
-from flow.training.lessons import Lessons
+from flow.training.distillation import Distillation
 from flow.training.optimizers import Optimizers
 from flow.training.progress import EpochRecord, Progress
 from flow.training.resume import TrainState, load_state, save_state
@@ -72,7 +72,7 @@ class Epochs:
     def teach(
         self,
         step_function: Callable,
-        lessons: Lessons,
+        distillation: Distillation,
         rate: Callable[[float], float],
         more: Callable[[int], tuple[tf.Tensor, ...]] = lambda step: (),
     ) -> tuple[float, float]:
@@ -80,16 +80,16 @@ class Epochs:
 
         Args:
             step_function: samples, labels, answers, and what `more` gives -> loss, what the objective counts.
-            lessons: the batches.
+            distillation: the batches.
             rate: the learning rate of an epoch with a fraction.
             more: further arguments of a step, by its number.
 
         Returns:
             Mean loss, and the mean of what was counted over the samples.
         """
-        epoch, epochs, steps = self._epoch, len(self._costs), lessons.steps
+        epoch, epochs, steps = self._epoch, len(self._costs), distillation.steps
         losses, counted, seen = 0.0, 0.0, 0
-        for step, (samples, labels, taught) in enumerate(lessons.batches(epoch)):
+        for step, (samples, labels, taught) in enumerate(distillation.batches(epoch)):
             self._optimizer.set_learning_rate(rate(epoch + step / steps))
             batch = tf.constant(samples), tf.constant(labels), tf.constant(taught)
             loss, count = step_function(*batch, *more(step))

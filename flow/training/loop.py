@@ -12,8 +12,8 @@ from flow.datasets import Dataset
 from flow.keras_env import keras, tf
 from flow.tasks import ACCURACY, METRICS, score
 from flow.training.config import TrainConfig
+from flow.training.distillation import Distillation
 from flow.training.epochs import Epochs
-from flow.training.lessons import Lessons
 from flow.training.objectives import OBJECTIVES, Objective
 from flow.training.optimizers import Optimizers
 from flow.training.progress import Progress
@@ -26,8 +26,8 @@ _EVAL_BATCH = 500
 
 
 @dataclass(frozen=True)
-class Beside:
-    """What is learned beside a network's weights, at the quantizers' learning rate, and its share of the loss.
+class ExtraLoss:
+    """What is learned besides a network's weights, at the quantizers' learning rate, and its share of the loss.
 
     Attributes:
         variables: kept with the state of an unfinished run.
@@ -48,7 +48,7 @@ def fit(
     teacher: keras.Model | None = None,
     before_frozen: Callable[[], None] | None = None,
     task: str = "classification",
-    beside: Beside | None = None,
+    extra: ExtraLoss | None = None,
 ) -> list[dict[str, float]]:
     """Trains a model in place and resumes an interrupted run of the same recipe.
 
@@ -63,29 +63,29 @@ def fit(
         progress: is told of every epoch.
         state_path: where the state is kept after each epoch; None keeps none.
         identity: a hash of all that the result depends on; a state with another is not used.
-        teacher: its outputs on the same augmented samples are learned too; see `flow.training.lessons`.
+        teacher: its outputs on the same augmented samples are learned too; see `flow.training.distillation`.
         before_frozen: is called once, before the first epoch with frozen statistics.
         task: what the model is for, see `flow.tasks`.
-        beside: what else is learned.
+        extra: what else is learned.
 
     Returns:
         A record per epoch, earlier ones of a resumed run included.
     """
-    others = beside.variables if beside else []
+    others = extra.variables if extra else []
     optimizer = Optimizers(model, config, others=others)
     epochs = Epochs([1] * config.epochs, optimizer, model.weights + others, progress, state_path, identity)
     objective = OBJECTIVES[task]
-    penalty = beside.penalty if beside else None
-    lessons = Lessons(data, config, teacher, as_numbers)
+    penalty = extra.penalty if extra else None
+    distillation = Distillation(data, config, teacher, as_numbers)
     steps = {
-        frozen: _train_step(model, optimizer, config, objective, lessons.share, frozen, penalty)
+        frozen: _train_step(model, optimizer, config, objective, distillation.share, frozen, penalty)
         for frozen in (False, True)
     }
     for epoch in epochs:
         if epoch == config.first_frozen_epoch and before_frozen:
             before_frozen()
         step = steps[epoch >= config.first_frozen_epoch]
-        taught = epochs.teach(step, lessons, lambda at: learning_rate(config, at))
+        taught = epochs.teach(step, distillation, lambda at: learning_rate(config, at))
         epochs.finish(taught, METRICS[task], evaluate(model, data, task)[METRICS[task]])
     return epochs.history
 

@@ -5,8 +5,8 @@ widths. The layers below read it beside their data and look at the positions tha
 can have another configuration. Importing this module imports TensorFlow.
 
 hls4ml makes a stream of each input and of each copy of one. One that is read more often than it can copy goes from
-`HandOn` to `HandOn`, a few readers at each, in the order of computation: so a frame's configuration goes along with
-the frame, and the next frame can have another while this one is still inside.
+`PassThrough` to `PassThrough`, a few readers at each, in the order of computation: so a frame's configuration goes
+along with the frame, and the next frame can have another while this one is still inside.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class RequantizeTable(_Selecting):
 
 
 @keras.utils.register_keras_serializable(PACKAGE)
-class HandOn(_IntegerActivation):
+class PassThrough(_IntegerActivation):
     """The configuration, unchanged, for more readers."""
 
     def call(self, inputs):
@@ -145,5 +145,5 @@ class HandOn(_IntegerActivation):
 
 
 #: what Keras needs beside `flow.twin.layers.CUSTOM_OBJECTS`
-RUNTIME_OBJECTS = {f"{PACKAGE}>{cls.__name__}": cls for cls in (SerialMatvec, RequantizeTable, HandOn)}
+RUNTIME_OBJECTS = {f"{PACKAGE}>{cls.__name__}": cls for cls in (SerialMatvec, RequantizeTable, PassThrough)}
 ALL_OBJECTS = CUSTOM_OBJECTS | RUNTIME_OBJECTS

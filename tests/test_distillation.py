@@ -11,7 +11,7 @@ from flow.datasets import load
 from flow.keras_env import keras
 from flow.training.batches import epoch_batches
 from flow.training.config import TrainConfig
-from flow.training.lessons import SILENCE, Lessons
+from flow.training.distillation import SILENCE, Distillation
 from flow.training.loop import as_numbers, predict
 from keras_models import MODELS
 
@@ -36,33 +36,33 @@ def _own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("FLOW_CACHE", str(tmp_path))
 
 
-def heard(lessons: Lessons, epoch: int) -> np.ndarray:
-    return np.stack([answers for _, _, answers in lessons.batches(epoch)])
+def heard(distillation: Distillation, epoch: int) -> np.ndarray:
+    return np.stack([answers for _, _, answers in distillation.batches(epoch)])
 
 
 def test_the_answers_are_those_to_the_batch(data, teacher):
-    lessons = Lessons(data, RECIPE, teacher, as_numbers)
-    assert (lessons.share, lessons.steps) == (0.5, 3)
+    distillation = Distillation(data, RECIPE, teacher, as_numbers)
+    assert (distillation.share, distillation.steps) == (0.5, 3)
     for epoch in (0, 1):
         plain = list(epoch_batches(data.x_train, data.y_train, RECIPE, epoch))
         for _ in range(2):  # computed, and found
-            for (images, labels), (same, also, answers) in zip(plain, lessons.batches(epoch), strict=True):
+            for (images, labels), (same, also, answers) in zip(plain, distillation.batches(epoch), strict=True):
                 np.testing.assert_array_equal(same, images)
                 np.testing.assert_array_equal(also, labels)
                 np.testing.assert_allclose(answers, predict(teacher, images), rtol=0, atol=1e-6)
 
 
 def test_answers_are_computed_once_for_equal_samples(data, teacher, monkeypatch):
-    first = heard(Lessons(data, RECIPE, teacher, as_numbers), 0)
+    first = heard(Distillation(data, RECIPE, teacher, as_numbers), 0)
     other_rate = RECIPE.model_copy(update={"learning_rate": 0.5, "epochs": 9})
-    again = Lessons(data, other_rate, teacher, as_numbers)
+    again = Distillation(data, other_rate, teacher, as_numbers)
     monkeypatch.setattr(again, "_forward", None)  # not to be called
     np.testing.assert_array_equal(heard(again, 0), first)
     for other in (
-        Lessons(data, RECIPE.model_copy(update={"seed": 1}), teacher, as_numbers),
-        Lessons(data, RECIPE.model_copy(update={"shift": 2}), teacher, as_numbers),
-        Lessons(replace(data, x_train=data.x_train[::-1]), RECIPE, teacher, as_numbers),
-        Lessons(data, RECIPE, TINY.build_float(), as_numbers),
+        Distillation(data, RECIPE.model_copy(update={"seed": 1}), teacher, as_numbers),
+        Distillation(data, RECIPE.model_copy(update={"shift": 2}), teacher, as_numbers),
+        Distillation(replace(data, x_train=data.x_train[::-1]), RECIPE, teacher, as_numbers),
+        Distillation(data, RECIPE, TINY.build_float(), as_numbers),
     ):
         monkeypatch.setattr(other, "_forward", None)
         with pytest.raises(TypeError, match="not callable"):
@@ -70,24 +70,24 @@ def test_answers_are_computed_once_for_equal_samples(data, teacher, monkeypatch)
 
 
 def test_an_epoch_that_was_not_finished_leaves_nothing(data, teacher, tmp_path):
-    batches = Lessons(data, RECIPE, teacher, as_numbers).batches(0)
+    batches = Distillation(data, RECIPE, teacher, as_numbers).batches(0)
     next(batches)
     batches.close()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_damaged_file_is_named_and_computed_again(data, teacher, tmp_path, caplog):
-    first = heard(Lessons(data, RECIPE, teacher, as_numbers), 0)
+    first = heard(Distillation(data, RECIPE, teacher, as_numbers), 0)
     (path,) = tmp_path.rglob("epoch-0.bin")
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
     path.write_bytes(content)
-    np.testing.assert_array_equal(heard(Lessons(data, RECIPE, teacher, as_numbers), 0), first)
+    np.testing.assert_array_equal(heard(Distillation(data, RECIPE, teacher, as_numbers), 0), first)
     assert "epoch-0.bin is damaged: not used, computed again" in caplog.text
     assert path.read_bytes() != content
 
 
 def test_without_a_teacher_there_is_silence(data):
-    lessons = Lessons(data, RECIPE, None, as_numbers)
-    assert lessons.share == 0
-    assert all(answers is SILENCE for _, _, answers in lessons.batches(0))
+    distillation = Distillation(data, RECIPE, None, as_numbers)
+    assert distillation.share == 0
+    assert all(answers is SILENCE for _, _, answers in distillation.batches(0))

@@ -32,7 +32,7 @@ _CHECKSUM_BYTES = 32
 _log = logging.getLogger(__name__)
 
 
-class Lessons:
+class Distillation:
     """Batches of training samples, their labels, and the answers of a teacher, which are kept in the cache.
 
     Args:
@@ -54,7 +54,7 @@ class Lessons:
         self.share = config.distill if teacher is not None else 0.0
         if self.share:
             self._forward = tf.function(lambda x: tf.cast(teacher(numbers(x), training=False), tf.float32))
-            self._folder = paths.cache() / "lessons" / _key(teacher, data.x_train, config)[:24]
+            self._folder = paths.cache() / "distillation" / _key(teacher, data.x_train, config)[:24]
 
     def batches(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yields raw samples, labels and answers, float32 [samples, outputs], of an epoch, counted from 0."""
