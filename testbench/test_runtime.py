@@ -19,7 +19,7 @@ from test_network import CLOCK_NS, PATIENCE
 
 from flow import golden, ir
 from flow.folding.fold import bus_lanes
-from flow.simulate.beats import to_bus
+from flow.rtl.beats import to_bus
 
 GRAPH = ir.load(Path(os.environ["GRAPH"]))
 RUNTIME = GRAPH.runtime

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from flow import handoff
-from flow.simulate.beats import to_bus
+from flow.rtl.beats import to_bus
 from flow.tools import verilator
 
 VENDOR_TCL = Path(__file__).parent / "vendor.tcl"
@@ -169,7 +169,7 @@ def test_the_test_bench_passes_and_sees_a_wrong_word(handed, tmp_path):
 def test_the_ip_block_under_cocotb(handed, made, tmp_path):
     """AXI4-Stream and AXI4-Lite together: stalls on all channels, soft resets with frames inside."""
     from flow import paths
-    from flow.handoff.vivado import ports
+    from flow.rtl.ip import ports
     from flow.simulate.bench import run_tests, simulator
 
     build = handoff.finished(made)
@@ -231,7 +231,7 @@ def driver(handed) -> types.ModuleType:
 
 
 def test_the_driver_packs_as_the_simulators_do(driver, handed, made):
-    from flow.handoff.vivado import ports
+    from flow.rtl.ip import ports
 
     description = json.loads((handed["vivado"] / "host" / "network.json").read_text())
     finished = handoff.finished(made)

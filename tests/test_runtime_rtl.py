@@ -11,9 +11,8 @@ from flow import golden, ir, paths
 from flow.folding import Amount, estimate, file, solve
 from flow.folding.schedule import latency_cycles
 from flow.folding.solve import for_cycles
-from flow.handoff.render import text_of
-from flow.handoff.vivado import ip_values, ports
 from flow.rtl import runtime, write
+from flow.rtl.ip import ip_block, ports
 from flow.simulate.bench import run_tests, simulator
 from flow.simulate.fast import Simulator
 
@@ -95,7 +94,7 @@ def ip_bench(graph: ir.Graph, tmp_path) -> int:
     folding = for_cycles(graph, 260)
     design = write(graph, folding, tmp_path)
     name = f"{graph.name}_ip"
-    (tmp_path / f"{name}.v").write_text(text_of("vivado", "rtl/ip.v.j2", ip_values(graph, folding, 77)))
+    (tmp_path / f"{name}.v").write_text(ip_block(graph, folding, 77))
     ir.save(graph, tmp_path / "graph.npz")
     library = [paths.verilog() / "axi_lite_registers.sv"]
     program = simulator([*design.sources, *library, tmp_path / f"{name}.v"], name, tmp_path, rtl.CACHE)

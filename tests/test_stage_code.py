@@ -21,7 +21,7 @@ USED = {
     "convert": ("hls.lowering", "hls.plugin", "ir.nodes", "golden.functions", "pipeline.widths"),
     "csim": ("hls.simulation", "ir.runtime", "tools.process"),
     "rtl": ("rtl.builders", "folding.cost", "adders.solve"),
-    "simulate": ("simulate.fast", "handoff.vivado", "tools.verilator", "tasks"),
+    "simulate": ("simulate.fast", "rtl.ip", "tools.verilator", "tasks"),
     "synthesize": ("synth.price", "tools.yosys", "tools.nextpnr"),
     "report": ("report.markdown", "report.plots"),
 }

@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-#: byte address of the first runtime layer's width, see verilog/axi_lite_registers.sv
-REGISTERS = 0x40
-
 if TYPE_CHECKING:
     from flow.mixer.curve import Curve
 
@@ -33,6 +30,7 @@ def pick(
     """
     from flow.mixer.curve import read_curve
     from flow.mixer.pick import pick as choose
+    from flow.rtl.ip import LAYER_BITS
     from flow.tasks import metric_text
     from keras_models.runtime import field_bits
 
@@ -46,7 +44,7 @@ def pick(
     score = metric_text(measured.metric, found.score)
     typer.echo(f"# {measured.metric} {score}, {found.average_bits:.3f} bits on average{cycles}")
     digits = -(-field_bits(len(measured.widths)) * len(measured.layers) // 4)
-    writes = ", ".join(f"{REGISTERS + 4 * number:#x} = {bits}" for number, bits in enumerate(found.bits))
+    writes = ", ".join(f"{LAYER_BITS + 4 * number:#x} = {bits}" for number, bits in enumerate(found.bits))
     typer.echo(f"# registers: {writes}")
     typer.echo(f"# configuration port: {found.word:#0{2 + digits}x}")
 

@@ -24,7 +24,7 @@ def render(target: str, folder: Path, values: dict[str, Any], renamed: dict[str,
         if not path.is_file() or "__pycache__" in path.parts:
             continue
         name = path.relative_to(source).as_posix()
-        text = text_of(target, name, values) if path.suffix == SUFFIX else path.read_text()
+        text = _text_of(target, name, values) if path.suffix == SUFFIX else path.read_text()
         name = name.removesuffix(SUFFIX)
         out = folder / (renamed or {}).get(name, name)
         write_whole(out, text)
@@ -32,7 +32,7 @@ def render(target: str, folder: Path, values: dict[str, Any], renamed: dict[str,
             out.chmod(out.stat().st_mode | 0o111)
 
 
-def text_of(target: str, name: str, values: dict[str, Any]) -> str:
+def _text_of(target: str, name: str, values: dict[str, Any]) -> str:
     """One template, `name` below `templates/<target>`, filled."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

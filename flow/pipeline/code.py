@@ -25,7 +25,7 @@ PACKAGES = ("flow", "keras_models")
 BY_NAME = ("flow.datasets",)
 #: what carries a build and shows it, and decides no result; boards and options reach a stage through its settings
 CARRIERS = (
-    "flow.boards", "flow.cache", "flow.cli", "flow.errors", "flow.files", "flow.handoff.finished", "flow.paths",
+    "flow.boards", "flow.cache", "flow.cli", "flow.errors", "flow.files", "flow.paths",
     "flow.pipeline.build", "flow.pipeline.code", "flow.pipeline.config", "flow.pipeline.reporter",
     "flow.pipeline.stage",
 )  # fmt: skip

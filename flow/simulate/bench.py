@@ -21,7 +21,7 @@ from flow.folding import Folding
 from flow.folding.schedule import latency_cycles
 from flow.ir import Configuration, Graph
 from flow.rtl import Design
-from flow.simulate.beats import to_bus
+from flow.rtl.beats import to_bus
 from flow.simulate.verilate import COMMON, NO_INLINE, verilate
 from flow.tools import process, verilator
 

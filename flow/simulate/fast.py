@@ -20,7 +20,7 @@ from flow.folding import Folding
 from flow.folding.schedule import latency_cycles
 from flow.ir import Configuration, Flatten, Fork, Graph, Input, Output, Window
 from flow.rtl import Design
-from flow.simulate.beats import from_bus, from_stream, to_bus
+from flow.rtl.beats import from_bus, from_stream, to_bus
 from flow.simulate.compare import Difference, compare
 from flow.simulate.model import build
 from flow.tools.process import die_with_parent

@@ -12,6 +12,7 @@ from flow import ir, paths
 from flow.folding import Folding
 from flow.folding.schedule import latency_cycles
 from flow.rtl import Design
+from flow.rtl.ip import REGISTERS, ip_block, name_of, ports
 from flow.simulate.bench import Bench, run_tests, simulator
 
 MODULE = "test_runtime"
@@ -36,14 +37,11 @@ def run_registers_bench(
     Raises:
         CheckFailed: a test failed, none ran, or the design does not build.
     """
-    from flow.handoff.render import text_of
-    from flow.handoff.vivado import REGISTERS, ip_values, ports
-
     start = time.monotonic()
-    top = f"{graph.name}_ip"
+    top = name_of(graph.name)
     with tempfile.TemporaryDirectory() as temporary:
         block, given, network = (Path(temporary) / name for name in (f"{top}.v", "images.npy", "graph.npz"))
-        block.write_text(text_of("vivado", "rtl/ip.v.j2", ip_values(graph, folding, NO_BUILD)))
+        block.write_text(ip_block(graph, folding, NO_BUILD))
         np.save(given, images)
         ir.save(graph, network)
         sources = [*design.sources, paths.verilog() / f"{REGISTERS}.sv", block]

