@@ -39,6 +39,21 @@ def test_every_test_image_through_c_simulation_and_rtl(tmp_path):
     assert report["accuracy"]["rtl"] == report["accuracy"]["deployed"] >= 0.86
 
 
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_learned_thresholds_on_real_images(bits, tmp_path):
+    """The shipped N2UQ networks: 1,000 images through C simulation and RTL, 10,000 through Keras."""
+    try:
+        load("cifar10", download=False)
+    except FlowError as error:
+        pytest.skip(f"not run: {error}")
+    config = BuildConfig(dataset="cifar10", bits=str(bits), quantizer="n2uq", max_cycles=16_384, route=False)
+    report = reported(config, tmp_path / "run")
+    exact, codes = report["exact"], report["odd_codes"]
+    assert exact["images"] == 1_000 and exact["keras_images"] == 10_000
+    assert exact["golden_vs_keras"] == exact["golden_vs_csim"] == exact["golden_vs_rtl"] == 0
+    assert codes["uniform_lut"] < codes["lut"] <= 1.1 * codes["uniform_lut"]
+
+
 @pytest.mark.parametrize(
     ("model", "board", "max_cycles"),
     [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 import typer
@@ -22,11 +24,13 @@ from flow.study.build import build_arm
 from flow.study.plot import accuracy_plot, lut_plot
 from flow.study.results import Row, gains, markdown, read_rows
 from flow.study.train import recipe
-from flow.training.checkpoints import read_meta
+from flow.training.checkpoints import checkpoint_dir, read_meta
 from flow.training.config import TrainConfig
 from flow.training.run import Trained, train_float
 from keras_models import MODELS
 from keras_models.ranges import Ranges
+
+RESULTS = Path(__file__).resolve().parent.parent / "results"
 
 
 def call(*arguments: str):
@@ -117,6 +121,17 @@ def test_a_build_is_of_these_weights(tmp_path, monkeypatch):
     assert config.max_cycles == 4000 and not config.route
     (row,) = read_rows(tiny, "digits", 1, tmp_path, told.append)
     assert row.lut is None and "is of other weights" in told[0]
+
+
+def test_the_committed_study_is_of_its_checkpoints():
+    folder = RESULTS / "n2uq-study-cifar10"
+    found = read_rows(MODELS["resnet8"], "cifar10", 15, folder, pytest.fail)
+    assert [asdict(row) for row in found] == json.loads((folder / "study.json").read_text())["rows"]
+    assert markdown(found) == (folder / "study.md").read_text()
+    for bits in (2, 3, 4):
+        name = f"resnet8-cifar10-n2uq-w{bits}a{bits}.h5"
+        shipped, arm = (read_meta(place / name).sha256 for place in (checkpoint_dir(), folder / "seed-0"))
+        assert shipped == arm
 
 
 def test_a_study_trains_resumes_and_writes_what_it_found(tmp_path):
