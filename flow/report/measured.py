@@ -23,6 +23,7 @@ class Measured:
         interval_cycles: between frames, simulated.
         differing: integers in which Keras, C simulation and RTL differ from golden, in sum.
         images: that every engine computed.
+        deployed: accuracy of the deployed network on all test images; it is that of integers, the same everywhere.
     """
 
     lut: float | None
@@ -31,6 +32,7 @@ class Measured:
     interval_cycles: int | None
     differing: int | None
     images: int | None
+    deployed: float | None
 
 
 def report_of(run: Path) -> Report | None:
@@ -57,6 +59,7 @@ def filled(row: Row, report: Report | None) -> Row:
             interval_cycles=report.latency.interval_cycles,
             differing=None if None in compared else sum(compared),
             images=exact.images,
+            deployed=report.accuracy.deployed,
         )
     )
     return replace(row, **{field.name: found[field.name] for field in fields(row) if field.name in found})

@@ -34,6 +34,8 @@ class Row:
         accuracy: of the trained network, on all test images.
         test_images: how many those are.
         seconds_an_epoch: wall clock of the median epoch, on whatever machine and load it was.
+        deployed: accuracy of the built network, in integers, on all test images. That of the trained one depends in
+            the last labels on the order of TensorFlow's sums, for QKeras' weights carry rounding errors of float32.
         lut, interval_cycles: of the built network.
         differing: integers in which Keras, C simulation and RTL differ from golden, in sum.
         images: that every engine computed.
@@ -52,6 +54,7 @@ class Row:
     interval_cycles: int | None = None
     differing: int | None = None
     images: int | None = None
+    deployed: float | None = None
     sha256: str = ""
 
 
@@ -161,13 +164,15 @@ def write(rows: Sequence[Row], folder: Path) -> list[Path]:
 def markdown(rows: Sequence[Row]) -> str:
     """Two tables: arms, and gains against uniform."""
     lines = [
-        "| bits | quantizer | seed | accuracy (images) | LUT | cycles between frames | differing integers (images) |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| bits | quantizer | seed | accuracy (images) | deployed | LUT | cycles between frames | "
+        "differing integers (images) |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
         differing = "-" if row.differing is None else f"{row.differing:,} ({row.images:,})"
+        deployed = "-" if row.deployed is None else f"{row.deployed:.2%}"
         lines.append(
-            f"| {row.bits} | {row.quantizer} | {row.seed} | {row.accuracy:.2%} ({row.test_images:,}) | "
+            f"| {row.bits} | {row.quantizer} | {row.seed} | {row.accuracy:.2%} ({row.test_images:,}) | {deployed} | "
             f"{_amount(row.lut)} | {_amount(row.interval_cycles)} | {differing} |"
         )
     lines += ["", "| bits | quantizer | against uniform, mean | by seed | spread of seeds | LUTs over uniform |"]
