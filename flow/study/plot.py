@@ -28,7 +28,7 @@ def accuracy_plot(rows: Sequence[Row]) -> str:
     shown = [name for name in _MARKS if any(row.quantizer == name for row in rows)]
     for index, name in enumerate(shown):
         mark, colour = _MARKS[name]
-        shift = 0.12 * (index - (len(shown) - 1) / 2)
+        shift = 0.05 * (index - (len(shown) - 1) / 2)
         means = []
         for bits in sorted({row.bits for row in rows if row.quantizer == name}):
             found = [100 * row.accuracy for row in rows if (row.quantizer, row.bits) == (name, bits)]
@@ -50,6 +50,7 @@ def lut_plot(rows: Sequence[Row]) -> str:
         for lut, accuracy, bits in found:
             place = {"xytext": (6, -10), "textcoords": "offset points", "fontsize": 8, "color": colour}
             axes.annotate(f"{bits} bits", (lut, accuracy), **place)
+    axes.margins(x=0.1)
     return _svg(figure, axes)
 
 
