@@ -143,6 +143,7 @@ def test_a_study_trains_resumes_and_writes_what_it_found(tmp_path):
     second = call(*options, "--only", "n2uq-w2a2-seed-0")
     assert second.exit_code == 0, second.output
     both = call(*options, "--only", "uniform-w2a2-seed-0,n2uq-w2a2-seed-0")
+    assert both.exit_code == 0, both.output
     assert "tiny at w2a2" in first.output and "epoch" not in both.output
     meta = read_meta(tmp_path / "seed-0" / "tiny-digits-n2uq-w2a2.h5")
     assert meta.quantizer == "n2uq" and meta.label == "n2uq-w2a2"
