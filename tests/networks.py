@@ -8,7 +8,10 @@ import numpy as np
 
 from flow.bits import BitsSpec
 from flow.keras_env import keras, qkeras
+from flow.quantizers.n2uq import N2UQActivation
+from flow.quantizers.start import start_activations
 from keras_models import MODELS
+from keras_models.ranges import Ranges
 
 TINY = MODELS["tiny"]
 #: compiled simulations, kept between runs
@@ -44,6 +47,20 @@ def tiny(bits: BitsSpec | int = 4, seed: int = 0) -> keras.Model:
     """The residual test network at one width, or at a width for each layer."""
     widths = BitsSpec.uniform(TINY, bits) if isinstance(bits, int) else bits
     return randomize(TINY.build_quantized(widths), seed)
+
+
+def n2uq(quantizer: str = "n2uq", bits: int = 2, seed: int = 0) -> keras.Model:
+    """The residual test network with random weights and unequal thresholds."""
+    widths = BitsSpec.uniform(TINY, bits)
+    trained = TINY.build_quantized(widths, Ranges.default(TINY, widths), quantizer)
+    randomize(trained, seed)
+    start_activations(trained, random_images(16).astype(np.float32) / 256)
+    rng = np.random.default_rng(seed)
+    for layer in trained.layers:
+        if isinstance(layer, N2UQActivation):
+            layer.intervals.assign(layer.intervals * rng.uniform(0.3, 1.7, layer.levels))
+            layer.start.assign(0.1)
+    return trained
 
 
 def mixed_bits() -> BitsSpec:
