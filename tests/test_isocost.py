@@ -13,10 +13,11 @@ from flow.errors import FlowError
 from flow.folding import estimate
 from flow.folding.solve import for_cycles
 from flow.isocost import measure
-from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Recipe, chosen, parse_widths, plan, reference
+from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Recipe, parse_widths, plan, reference
 from flow.isocost.results import Row, gains, markdown, means, plot
 from flow.isocost.solve import Equal, breakpoints, check_fits, one_width, solve_multiplier
 from flow.search.skeleton import skeleton
+from flow.selection import chosen
 from keras_models import MODELS
 from keras_models.widen import widened
 
@@ -144,11 +145,12 @@ def test_the_networks_of_a_study():
     assert mixed.bits is None and mixed.beside == 4
     assert mixed.spec.name == next(a.spec.name for a in first if a.label == "4")
     assert {arm.group for arm in arms if arm.seed == 1} == {ONE_WIDTH, MIXED}
-    assert chosen(arms, None) == arms and chosen(arms, f"{arms[3].name}, {arms[0].name}") == [arms[0], arms[3]]
-    with pytest.raises(FlowError, match="unknown network of the study 'mixed'"):
-        chosen(arms, "mixed")
+    assert chosen(arms, None, "network") == arms
+    assert chosen(arms, f"{arms[3].name}, {arms[0].name}", "network") == [arms[0], arms[3]]
+    with pytest.raises(FlowError, match="unknown network 'mixed'"):
+        chosen(arms, "mixed", "network")
     with pytest.raises(FlowError, match="names no network"):
-        chosen(arms, ",")
+        chosen(arms, ",", "network")
 
 
 @pytest.mark.parametrize(

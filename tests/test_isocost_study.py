@@ -73,7 +73,7 @@ def test_a_plan_trains_nothing_and_says_how_long_it_takes(tmp_path):
     assert planned.exit_code == 0 and "100.0%" in planned.output and not list(tmp_path.iterdir())
     assert "training takes about" in planned.output and all(arm.name in planned.output for arm in networks())
     wrong = call(*OPTIONS, "--out", str(tmp_path), "--plan", "--only", "tiny-w9-seed-0")
-    assert "unknown network of the study 'tiny-w9-seed-0'" in str(wrong.exception)
+    assert "unknown network 'tiny-w9-seed-0'" in str(wrong.exception)
 
 
 def test_time_left_is_by_multiply_accumulates_and_then_by_the_pace():

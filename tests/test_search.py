@@ -60,8 +60,7 @@ def test_without_a_normalization_the_grid_is_that_of_the_final_network(bits: int
     np.testing.assert_array_equal(found, quantize(values, bits, exponents[bits - 1], signed=True))
     final = weight_quantizer(bits, int(exponents[bits - 1]))
     expected = final(tf.constant(values / final.alpha))  # latent weights are kept in units of alpha
-    # QKeras adds and subtracts them, which leaves a rounding error of float32
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * 2.0 ** exponents[bits - 1])
+    np.testing.assert_array_equal(found, expected)
     assert exponents[0] == -3, "the power of two nearest to the mean magnitude, 0.16"
 
 

@@ -19,7 +19,8 @@ from flow.errors import FlowError
 from flow.keras_env import keras
 from flow.pipeline.build import Built
 from flow.report import check
-from flow.study.arms import ARMS, chosen
+from flow.selection import chosen
+from flow.study.arms import ARMS
 from flow.study.build import build_arm
 from flow.study.plot import accuracy_plot, lut_plot
 from flow.study.results import Row, gains, markdown, read_rows
@@ -51,9 +52,9 @@ def test_the_arms_are_those_of_the_comparison():
     assert {(2, q, s) for q in ("n2uq", "uniform", "n2uq-thresholds", "n2uq-weights") for s in (0, 1)} < found
     assert {arm.bits for arm in ARMS if arm.hardware} == {2, 3, 4}
     with pytest.raises(FlowError, match="unknown arm 'n2uq-w2a2-seed-9': did you mean 'n2uq-w"):
-        chosen("n2uq-w2a2-seed-9")
+        chosen(ARMS, "n2uq-w2a2-seed-9", "arm")
     with pytest.raises(FlowError, match="names no arm"):
-        chosen(" ,")
+        chosen(ARMS, " ,", "arm")
 
 
 def test_gains_are_differences_of_equal_seeds_and_their_spread():
@@ -102,7 +103,7 @@ def test_a_build_is_of_these_weights(tmp_path, monkeypatch):
         return Built(folder, {}, 1.0)
 
     monkeypatch.setattr("flow.study.build.build", build)
-    arm, tiny = chosen("n2uq-w2a2-seed-0")[0], MODELS["tiny"]
+    arm, tiny = chosen(ARMS, "n2uq-w2a2-seed-0", "arm")[0], MODELS["tiny"]
     config = recipe(tiny, "digits", 1, 0)
     for seed in (0, 1):
         keras.utils.set_random_seed(seed)

@@ -54,10 +54,11 @@ def isocost(
 
     from flow.boards import find_board
     from flow.cli.tables import plain_table
-    from flow.isocost.arms import Folders, Recipe, chosen, parse_widths, plan, reference
+    from flow.isocost.arms import Folders, Recipe, parse_widths, plan, reference
     from flow.isocost.left import SECONDS, USUAL_SAMPLES, TimeLeft, work
     from flow.isocost.measure import FILE, Synthesized, equal_measured
     from flow.isocost.solve import Equal
+    from flow.selection import chosen
     from flow.training.console import console_progress, duration
     from keras_models import find_model
 
@@ -78,7 +79,7 @@ def isocost(
         images_of = load(dataset, data, spec.input_shape)  # synthesis takes long, and is for nothing without
         common = equal_measured(spec, first, widths, common, synthesized, tell)
     arms = plan(spec, first, widths, common, chip, seeds, mixed)
-    here = chosen(arms, only)
+    here = chosen(arms, only, "network")
     table = plain_table("network, bits, seed", "kind", "MACs", "of the common cost", right=(2, 3))
     for arm in arms:
         share_of = None if arm.bits is None else common.share(arm.spec, arm.bits)

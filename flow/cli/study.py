@@ -38,13 +38,14 @@ def study(
 
     from flow.datasets import load
     from flow.errors import FlowError
-    from flow.study.arms import ARMS, chosen
+    from flow.selection import chosen
+    from flow.study.arms import ARMS
     from flow.study.results import MARKDOWN, read_rows, write
     from flow.study.train import train_arm
     from flow.training.console import console_progress
     from keras_models import find_model
 
-    spec, arms = find_model(model), chosen(only)
+    spec, arms = find_model(model), chosen(ARMS, only, "arm")
     if spec.task != "classification":
         raise FlowError(f"--model {model}: a study compares accuracies, and this model does not name a class")
     if hardware and not any(arm.hardware for arm in arms):

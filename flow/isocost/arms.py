@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flow.bits import BitsSpec
 from flow.boards import Board
-from flow.errors import FlowError, unknown
+from flow.errors import FlowError
 from flow.isocost.solve import Equal, breakpoints, check_fits, one_width, solve_multiplier
 from flow.training.checkpoints import checkpoint_path
 from keras_models.spec import ModelSpec
@@ -155,24 +155,6 @@ def plan(
     known = [(arm.spec, arm.bits) for arm in arms if arm.bits and arm.seed == 0]
     check_fits(known, board, equal.cycles, slower=equal.kind != "cycles")
     return arms
-
-
-def chosen(arms: list[Arm], only: str | None) -> list[Arm]:
-    """Those whose names are in a list with commas between; all without one.
-
-    Raises:
-        FlowError: a name that is no arm's.
-    """
-    if only is None:
-        return arms
-    by_name = {arm.name: arm for arm in arms}
-    names = [name.strip() for name in only.split(",") if name.strip()]
-    for name in names:
-        if name not in by_name:
-            raise unknown("network of the study", name, by_name)
-    if not names:
-        raise FlowError(f"--only '{only}': names no network; there are {', '.join(by_name)}")
-    return [arm for arm in arms if arm.name in names]
 
 
 def reference(spec: ModelSpec, share_of_macs: float) -> ModelSpec:

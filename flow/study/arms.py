@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flow.bits import BitsSpec
-from flow.errors import FlowError
 from flow.training.checkpoints import checkpoint_path
 from keras_models.spec import ModelSpec
 
@@ -48,23 +47,3 @@ ARMS: tuple[Arm, ...] = (
     *(Arm(bits, quantizer, hardware=True) for bits in (3, 4) for quantizer in BOTH),
     *(Arm(2, quantizer, seed=1) for quantizer in (*BOTH, *PARTS)),
 )
-
-
-def chosen(only: str | None) -> tuple[Arm, ...]:
-    """The arms whose names are in a list with commas between; all without one.
-
-    Raises:
-        FlowError: a name that is no arm's.
-    """
-    if only is None:
-        return ARMS
-    from flow.errors import unknown
-
-    by_name = {arm.name: arm for arm in ARMS}
-    names = [name.strip() for name in only.split(",") if name.strip()]
-    if not names:
-        raise FlowError(f"--only '{only}': names no arm")
-    for name in names:
-        if name not in by_name:
-            raise unknown("arm", name, by_name)
-    return tuple(by_name[name] for name in names)
