@@ -22,7 +22,9 @@ from flow.pipeline.config import BuildConfig, make_config
 from flow.sweep.plan import parse_bits
 
 DOCS = Path(__file__).parents[1] / "docs"
+TUTORIAL = (DOCS / "tutorial.md").read_text()
 COMMANDS = re.findall(r"(?m)^    (flow .*)$", (DOCS.parent / "README.md").read_text())
+COMMANDS += re.findall(r"(?m)^(flow .*)$", TUTORIAL)
 _BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\w+\.py)\n")
 _LINK = re.compile(r"\]\(([^)#:]+)\)")
@@ -40,7 +42,7 @@ def test_examples_stay_lines_and_words_in_brackets_stay_words():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_commands_of_the_readme_are_understood(command):
+def test_the_commands_of_readme_and_tutorial_are_understood(command):
     """Their options exist, and their values are read; nothing is run."""
     _, name, *words = [word for word in shlex.split(command, comments=True) if word != "..."]
     group = get_command(app)
@@ -61,12 +63,13 @@ def test_links_lead_somewhere(page):
     assert all((path.parent / link).exists() for link in _LINK.findall(path.read_text()))
 
 
+@pytest.mark.long
 def test_the_tutorial_runs(tmp_path):
     """Each python block is a file, named in its first line; each bash block is run, in order."""
     bin_folder = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
     ran = []
-    for language, text in _BLOCK.findall((DOCS / "tutorial.md").read_text()):
+    for language, text in _BLOCK.findall(TUTORIAL):
         if language == "python":
             (tmp_path / _FILE.match(text)[1]).write_text(text)
             continue

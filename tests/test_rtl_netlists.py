@@ -25,7 +25,7 @@ CASES = [
     ("requantize", 3),
     ("requantize", 5),
     ("requantize", 6),
-    ("serial_matvec", 5),
+    ("serial_matvec", 6),
     ("requantize_table", 1),
     ("stream_fifo", 1),
     ("axi_lite_registers", 0),
