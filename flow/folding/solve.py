@@ -152,8 +152,12 @@ def candidates(graph: Graph, adders: bool = False) -> list[int]:
     return sorted({max(c, floor) for c in cycles})
 
 
-def fastest(graph: Graph, budget: Amount, adders: bool = False) -> Folding:
+def fastest(graph: Graph, budget: Amount, adders: bool = False) -> tuple[int, Folding]:
     """The folding with the fewest cycles between frames whose estimate fits `budget`.
+
+    Returns:
+        The target that `for_cycles` reaches it with, and the folding; with runtime layers its interval at the widest
+        may be some cycles less, where the narrowest width is what decides.
 
     Raises:
         FlowError: even the slowest does not fit; says by how much, in which resource.
@@ -161,7 +165,7 @@ def fastest(graph: Graph, budget: Amount, adders: bool = False) -> Folding:
     for cycles in candidates(graph, adders):
         folding = for_cycles(graph, cycles, adders)
         if estimate(graph, folding).fits(budget):
-            return folding
+            return cycles, folding
     raise FlowError("the network does not fit, however slow: " + _over(estimate(graph, folding), budget))
 
 
@@ -172,12 +176,12 @@ def solve(graph: Graph, budget: Amount, max_cycles: int | None = None, adders: b
         FlowError: it does not fit; says by how much, in which resource, and which rate would fit.
     """
     if max_cycles is None:
-        return fastest(graph, budget, adders)
+        return fastest(graph, budget, adders)[1]
     folding = for_cycles(graph, max_cycles, adders)
     needed = estimate(graph, folding)
     if needed.fits(budget):
         return folding
-    slower = fastest(graph, budget, adders).interval(graph)
+    slower, _ = fastest(graph, budget, adders)
     raise FlowError(
         f"{max_cycles} cycles between frames does not fit the board: {_over(needed, budget)}; "
         f"{slower} cycles would fit (--max-cycles {slower})"

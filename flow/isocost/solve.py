@@ -99,7 +99,7 @@ class Equal:
             raise unknown("kind of cost", kind, TOLERANCES)
         if kind == "cycles":
             budget = Amount(board.lut, board.ff, board.dsp, board.bram36) * PLANNED_UTILIZATION
-            found = fastest(skeleton(spec, one_width(spec, bits)), budget)
+            _, found = fastest(skeleton(spec, one_width(spec, bits)), budget)
             interval = found.interval(skeleton(spec, one_width(spec, bits)))
             return cls(kind, interval, interval, budget.lut)
         return cls(kind, cls(kind, 0, cycles).cost(spec, one_width(spec, bits)), cycles)

@@ -73,7 +73,7 @@ def check_rate(spec: ModelSpec, lowest: BitsSpec, budget: Budget, board: Board, 
         return
     graph = skeleton(spec, lowest)
     try:
-        found = fastest(graph, Amount(board.lut, board.ff, board.dsp, board.bram36) * utilization)
+        _, found = fastest(graph, Amount(board.lut, board.ff, board.dsp, board.bram36) * utilization)
     except FlowError as error:
         raise FlowError(f"--budget {budget}: out of reach on {board.name}: {error}") from error
     if found.interval(graph) > budget.amount:
