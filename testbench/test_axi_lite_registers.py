@@ -13,10 +13,10 @@ from streams import pauses
 
 P = PARAMETERS
 ID, VERSION, BUILD, IN_BEATS, OUT_BEATS, FRAMES_IN, FRAMES_OUT, INTERVAL, STATUS, CONTROL = range(0, 40, 4)
-CONSTANTS = {ID: 0x464C4F57, VERSION: 1, BUILD: P["BUILD"], IN_BEATS: P["IN_BEATS"], OUT_BEATS: P["OUT_BEATS"]}
+CONSTANTS = {ID: 0x464C4F57, VERSION: 2, BUILD: P["BUILD"], IN_BEATS: P["IN_BEATS"], OUT_BEATS: P["OUT_BEATS"]}
 SOFT_RESET, CLEAR = 1, 2
-#: of the runtime layers: their number, what they choose from, and the first one's own register
-LAYERS, WIDTHS, LAYER = 0x28, 0x2C, 0x40
+#: of the runtime layers: their number, what they choose from, whether writes wait, and the first one's own register
+LAYERS, WIDTHS, HOLD, LAYER = 0x28, 0x2C, 0x30, 0x40
 COUNT = P.get("LAYERS", 0)
 CHOICES = [P["WIDTHS"] >> 4 * i & 15 for i in range(P["COUNT"])] if COUNT else []
 if COUNT:
@@ -92,7 +92,7 @@ async def constants(dut):
             assert await bench.read(address) == expected, f"address {address:#x}"
             await bench.write(address, bench.random.randbytes(4))
             assert await bench.read(address) == expected, f"address {address:#x} was written"
-        for address in set(range(CONTROL + 4, LAYER, 4)) - CONSTANTS.keys():
+        for address in set(range(CONTROL + 4, LAYER, 4)) - CONSTANTS.keys() - ({HOLD} if COUNT else set()):
             await bench.write(address, b"\xff" * 4)
             assert await bench.read(address) == 0, f"address {address:#x} holds nothing"
     assert not dut.soft_reset.value
@@ -205,14 +205,21 @@ async def reset_while_an_answer_waits(dut):
 
 @cocotb.test(skip=not COUNT)
 async def widths_of_layers(dut):
-    """A layer takes a width that there is and keeps it; anything else is refused and changes nothing."""
+    """A layer takes a width that there is and keeps it; anything else is refused and changes nothing. While HOLD is 1
+    the network sees what was there before."""
     bench = Bench(dut)
     await bench.start()
     bits, widths = (len(CHOICES) - 1).bit_length(), [CHOICES[-1]] * COUNT
-    answers = set()
+    held, answers, waited = None, set(), False
     for share in (0.0, 0.5):
         bench.stall(share)
         for _ in range(80):
+            if bench.random.random() < 0.2:
+                hold = bench.random.getrandbits(1)
+                await bench.write(HOLD, bytes([0xFE * bench.random.getrandbits(1) | hold, 0, 0, 0]))
+                held = None if not hold else held or list(widths)
+                await bench.write(HOLD + 1, b"\xff\xff\xff")
+                assert await bench.read(HOLD) == hold
             layer = bench.random.randrange(COUNT + 2)
             wrong = (0, 1, 5, 15, CHOICES[0] + 256, bench.random.getrandbits(32))
             value = bench.random.choice([*CHOICES, *CHOICES, *wrong])
@@ -228,9 +235,36 @@ async def widths_of_layers(dut):
             layer = bench.random.randrange(COUNT)
             assert await bench.read(LAYER + 4 * layer) == widths[layer]
             indices = [int(dut.configuration.value) >> i * bits & (1 << bits) - 1 for i in range(COUNT)]
-            assert indices == [CHOICES.index(width) for width in widths]
-    assert answers == {OKAY, SLVERR}
+            assert indices == [CHOICES.index(width) for width in held or widths]
+            waited |= held is not None and held != widths
+    assert answers == {OKAY, SLVERR} and waited
+    await bench.write(HOLD, bytes([1, 0, 0, 0]))
     await bench.write(CONTROL, bytes([SOFT_RESET, 0, 0, 0]))
-    assert await bench.read(LAYER) == widths[0], "a soft reset keeps the widths"
+    assert await bench.read(LAYER) == widths[0] and await bench.read(HOLD) == 1, "a soft reset keeps both"
     await bench.reset()
     assert [await bench.read(LAYER + 4 * layer) for layer in range(COUNT + 1)] == [CHOICES[-1]] * COUNT + [0]
+    assert await bench.read(HOLD) == 0
+
+
+@cocotb.test(skip=not COUNT)
+async def widths_change_together(dut):
+    """From one cycle to the next when HOLD goes back to 0, and in no cycle before."""
+    bench = Bench(dut)
+    await bench.start()
+    for choice in (CHOICES[0], CHOICES[-1], CHOICES[0]):
+        await bench.write(HOLD, bytes([1, 0, 0, 0]))
+        before, seen = int(dut.configuration.value), set()
+        writing = cocotb.start_soon(_write_all(bench, choice))
+        while not writing.done():
+            await FallingEdge(dut.clk)
+            seen.add(int(dut.configuration.value))
+        bits = (len(CHOICES) - 1).bit_length()
+        after = sum(CHOICES.index(choice) << i * bits for i in range(COUNT))
+        assert seen == {before, after}
+
+
+async def _write_all(bench: Bench, width: int) -> None:
+    for layer in range(COUNT):
+        await bench.write(LAYER + 4 * layer, bytes([width, 0, 0, 0]))
+    await bench.write(HOLD, bytes(4))
+    await ClockCycles(bench.dut.clk, 2)

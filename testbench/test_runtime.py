@@ -23,7 +23,7 @@ from flow.rtl.beats import to_bus
 
 GRAPH = ir.load(Path(os.environ["GRAPH"]))
 RUNTIME = GRAPH.runtime
-LAYER, OKAY, SLVERR = 0x40, 0, 2
+HOLD, LAYER, OKAY, SLVERR = 0x30, 0x40, 0, 2
 BEATS = GRAPH.input.output.elements // bus_lanes(GRAPH.input.output)
 RESULT = GRAPH.output.output.elements
 #: so many frames meet writes in every phase, and hardly two of them have the same widths
@@ -38,12 +38,17 @@ class RuntimeBench(IpBench):
     def __init__(self, dut) -> None:
         super().__init__(dut)
         self.images = np.load(os.environ["IMAGES"])
-        self.widths = [RUNTIME.widths[-1]] * len(RUNTIME.layers)
+        self.all_widest()
         self.begun: list[list[int]] = []
         #: beats of a frame that had gone in when a write took effect, 0 before a frame's first
         self.phases: set[int] = set()
         self.beats = 0
         self.watching = cocotb.start_soon(self.watch())
+
+    def all_widest(self) -> None:
+        """As after a reset: what the registers hold, and what frames begin with."""
+        self.held, self.written = False, [RUNTIME.widths[-1]] * len(RUNTIME.layers)
+        self.widths = list(self.written)
 
     async def watch(self) -> None:
         """A write counts from the cycle after its handshake, a frame begins in that of its first beat's."""
@@ -56,30 +61,38 @@ class RuntimeBench(IpBench):
                     self.begun.append(list(self.widths))
                 self.beats += 1
             if dut.ap_rst_n.value and written:
-                layer, width = (int(dut.s_axi_awaddr.value) - LAYER) // 4, int(dut.s_axi_wdata.value)
-                if 0 <= layer < len(self.widths) and width in RUNTIME.widths:
+                address, value = int(dut.s_axi_awaddr.value), int(dut.s_axi_wdata.value)
+                layer = (address - LAYER) // 4
+                if 0 <= layer < len(self.written) and value in RUNTIME.widths:
+                    self.written[layer] = value
+                elif address == HOLD:
+                    self.held = bool(value & 1)
+                if not self.held and self.widths != self.written:
                     self.phases.add(self.beats % BEATS)
-                    self.widths[layer] = width
+                    self.widths = list(self.written)
             await RisingEdge(dut.ap_clk)
 
     async def reset(self) -> None:
         await super().reset()
-        self.widths = [RUNTIME.widths[-1]] * len(RUNTIME.layers)
+        self.all_widest()
         self.forget()
 
     def forget(self) -> None:
         self.begun, self.beats = [], 0
 
     async def set_widths(self) -> None:
-        """Writes, for ever, widths that are right or wrong into layers that are there or not."""
+        """Writes, for ever, widths that are right or wrong into layers that are there or not, some of them held."""
         while True:
+            if self.random.random() < (0.5 if self.held else 0.1):
+                answer = await self.host.write(HOLD, int(not self.held).to_bytes(4, "little"))
+                assert answer.resp == OKAY and await self.read(HOLD) == self.held
             layer = self.random.randrange(len(self.widths) + 1)
             width = self.random.choice([*RUNTIME.widths, *RUNTIME.widths, 1, 7, 16 + RUNTIME.widths[0]])
             right = layer < len(self.widths) and width in RUNTIME.widths
             answer = await self.host.write(LAYER + 4 * layer, width.to_bytes(4, "little"))
             assert answer.resp == (OKAY if right else SLVERR)
             if self.random.random() < 0.2:
-                assert [await self.read(LAYER + 4 * i) for i in range(len(self.widths))] == self.widths
+                assert [await self.read(LAYER + 4 * i) for i in range(len(self.written))] == self.written
             await ClockCycles(self.dut.ap_clk, self.random.choice([1, 2, 5, 11, 23]))
 
     async def send(self, index: int) -> None:
@@ -142,7 +155,7 @@ async def resets_in_mid_frame(dut) -> None:
             await bench.soft_reset()
         bench.sink.clear()
         bench.forget()
-        assert [await bench.read(LAYER + 4 * i) for i in range(len(bench.widths))] == bench.widths
+        assert [await bench.read(LAYER + 4 * i) for i in range(len(bench.written))] == bench.written
         for number in range(3):
             await bench.send(number + trial)
         for number in range(3):

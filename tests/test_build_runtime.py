@@ -4,6 +4,7 @@ report says of the widths. One build is shared by the tests of this file; its ne
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,7 +19,7 @@ from test_build import _patched, _use, quiet
 from flow import golden, ir, paths
 from flow.cli.pick import _with_cycles_of
 from flow.errors import CheckFailed, FlowError
-from flow.handoff import vitis
+from flow.handoff import vitis, vivado
 from flow.handoff.finished import finished
 from flow.mixer.config import default_mixer_config
 from flow.mixer.curve import Curve, Sample
@@ -28,6 +29,7 @@ from flow.pipeline.subject import subject_of
 from flow.pipeline.widths import configurations, frame_widths
 from flow.report import check, markdown
 from flow.report.summary import summary_rows
+from flow.tools import verilator
 from flow.training.run import Trained
 
 CONFIG = BuildConfig(
@@ -130,11 +132,23 @@ def test_nothing_runs_when_nothing_changed(complete, config):
     assert all(stage.skipped for stage in build(config, complete, quiet()).stages.values())
 
 
-def test_a_host_finds_the_widest_results_after_a_reset(complete):
-    found = finished(complete)
-    images, expected = found.vectors_after_reset(6)
-    widest = dict.fromkeys(found.graph.runtime.layers, 4)
-    np.testing.assert_array_equal(golden.run(found.graph, images, configuration=widest), expected)
+def test_a_handed_off_vivado_project_runs_at_both_ends(complete, tmp_path):
+    """Its test bench, at the widest and, by its registers, at the narrowest; what the host gets has each frame's."""
+    vivado.write(finished(complete), tmp_path)
+    environment = {**os.environ, **verilator.environment()}
+    command = ["./run.sh", "verilator"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "PASSED: 4 frames three times" in done.stdout
+    work = tmp_path / "build" / "verilator"
+    (work / "narrowest.hex").write_text((work / "expected.hex").read_text())
+    wrong = subprocess.run(["obj/Vtestbench"], cwd=work, check=False, capture_output=True, text=True)
+    assert wrong.returncode and "FAILED: frame 0, word 0" in wrong.stdout + wrong.stderr
+    images, expected, widths = (np.load(tmp_path / "host" / f"{name}.npy") for name in ("images", "expected", "widths"))
+    assert len(np.unique(widths, axis=0)) > 20 and set(widths.flat) == set(WIDTHS)
+    graph = finished(complete).graph
+    for image, result, row in zip(images[:3], expected, widths):
+        np.testing.assert_array_equal(golden.run(graph, image[None], configuration=list(row)), result[None])
 
 
 def test_a_handed_off_vitis_project_runs_with_each_frames_widths(complete, tmp_path):

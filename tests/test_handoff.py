@@ -174,7 +174,7 @@ def test_the_ip_block_under_cocotb(handed, made, tmp_path):
 
     build = handoff.finished(made)
     source, sink = ports(build.graph, build.folding)
-    images, expected = build.vectors_after_reset(3)
+    images, _, expected = build.vectors(3)
     rtl = handed["vivado"] / "rtl"
     program = simulator([*sorted(rtl.glob("*.sv")), rtl / "tiny_ip.v"], "tiny_ip", rtl, paths.cache())
     frames, results = (port.words(x).reshape(3, -1) for port, x in ((source, images), (sink, expected)))
@@ -263,32 +263,38 @@ class Board:
         self.description = json.loads((folder / "host" / "network.json").read_text())
         d = driver
         self.values = {
-            d.ID: d.MAGIC, d.VERSION: 1, d.BUILD: self.description["build"], d.CONTROL: 0, d.STATUS: 0, d.INTERVAL: 79,
+            d.ID: d.MAGIC, d.VERSION: d.MAP_VERSION, d.BUILD: self.description["build"], d.INTERVAL: 79,
             d.IN_BEATS: self.description["input"]["beats"], d.OUT_BEATS: self.description["output"]["beats"],
-            d.FRAMES_IN: 0, d.FRAMES_OUT: 0,
+            d.FRAMES_IN: 0, d.FRAMES_OUT: 0, d.HOLD: 0, d.CONTROL: 0, d.STATUS: 0,
         }  # fmt: skip
         source, sink = driver.Stream(self.description["input"]), driver.Stream(self.description["output"])
         images, expected = (np.load(folder / "host" / f"{name}.npy") for name in ("images", "expected"))
         packed = zip(source.pack(images), sink.pack(expected.reshape(-1, *sink.shape)))
         self.table = {given.tobytes(): out.reshape(-1) for given, out in packed}
         self.results: list[np.ndarray] = []
+        self.held: dict[int, int] = {}
+        self.begun: list[list[int]] = []
         self.waiting = None
         self.sendchannel = types.SimpleNamespace(transfer=self.send, wait=lambda: None)
         self.recvchannel = types.SimpleNamespace(transfer=self.receive, wait=self.arrive)
 
     def read(self, address: int) -> int:
-        return self.values[address]
+        return self.held.get(address, self.values[address])
 
     def write(self, address: int, value: int) -> None:
         if address >= self.driver.LAYER_BITS:
             assert address in self.values and value in self.description["runtime"]["widths"], "an error on the bus"
-            self.values[address] = value
+            (self.held if self.values[self.driver.HOLD] else self.values)[address] = value
+        elif address == self.driver.HOLD:
+            self.values |= {address: value} | ({} if value else self.held)
+            self.held = self.held if value else {}
         else:
             assert (address, value) == (self.driver.CONTROL, self.driver.SOFT_RESET)
 
     def send(self, buffer, start: int, nbytes: int) -> None:
         self.results.append(self.table[bytes(buffer[start : start + nbytes])])
         self.values[self.driver.FRAMES_IN] += 1
+        self.begun.append([value for address, value in self.values.items() if address >= self.driver.LAYER_BITS])
 
     def receive(self, buffer, start: int, nbytes: int) -> None:
         assert self.waiting is None, "one transfer at a time"
@@ -330,6 +336,16 @@ def test_the_driver_sets_the_widths_of_layers(driver, handed, monkeypatch, tmp_p
     assert (network.bits, board.values[driver.LAYER_BITS + 4]) == ({"a": 4, "b": 2}, 2)
     network.bits = 3
     assert network.bits == {"a": 3, "b": 3}
+    network.bits = [4, 3]
+    assert network.bits == {"a": 4, "b": 3}
+    network.bits = 3
+    images = np.load(copy / "images.npy")[:3]
+    network.run(images, [[2, 3], {"b": 4}, 3])
+    assert board.begun == [[2, 3], [2, 4], [3, 3]], "each frame begins with its own"
+    with pytest.raises(ValueError, match="1 widths are given for 2 layers"):
+        network.bits = [2]
+    with pytest.raises(ValueError, match="2 frames' widths are given for 3 frames"):
+        network.run(images, [2, 3])
     with pytest.raises(ValueError, match=r"widths are 2, 3, 4, not \{'a': 5\}"):
         network.bits = {"b": 2, "a": 5}
     with pytest.raises(ValueError, match=r"no layer \['c'\] chooses its width; these do: a, b"):

@@ -1,9 +1,9 @@
 // axi_lite_registers: what a host sees of a network on an AXI4-Lite bus, and its soft reset.
 //
-// Formula:  32-bit registers at byte addresses; a write to any other than CONTROL changes nothing, an address
-//           without a register reads 0; every answer but one (see below) is OKAY.
+// Formula:  32-bit registers at byte addresses; only CONTROL, HOLD and the layers' can be written, an address without
+//           a register reads 0; every answer but one (see below) is OKAY.
 //             0x00 ID         "FLOW" in ASCII, first letter in the high byte
-//             0x04 VERSION    of this map: 1
+//             0x04 VERSION    of this map: 2
 //             0x08 BUILD      which network this is, the parameter
 //             0x0C IN_BEATS   beats of a frame on the input stream
 //             0x10 OUT_BEATS  beats of a frame on the output stream
@@ -15,16 +15,19 @@
 //                             Reads 1 while the soft reset lasts. A soft reset clears them too.
 //             0x28 LAYERS     runtime layers, the parameter
 //             0x2C WIDTHS     what they choose from: bits, the narrowest in the low four, and so on
-//             0x40 + 4*i      the bits of runtime layer i
-//           A write to a layer's register takes effect with the next frame that begins; a number that is none of
-//           WIDTHS, or a layer that is not there, is answered with SLVERR and changes nothing. A write without the
-//           lowest byte changes nothing either, and is fine. Without runtime layers there are no registers from 0x28.
+//             0x30 HOLD       bit 0: while it is 1, what is written to layers waits
+//             0x40 + 4*i      the bits of runtime layer i, as they were written last
+//           A write to a layer's register takes effect with the next frame that begins, or once HOLD is 0 again: then
+//           all of them together, so that no frame has some layers' new widths and others' old ones. A number that is
+//           none of WIDTHS, or a layer that is not there, is answered with SLVERR and changes nothing. A write without
+//           the lowest byte changes nothing either, and is fine. Without runtime layers there are no registers from
+//           0x28.
 //           configuration has, for each layer, the index of its width in WIDTHS, layer 0 in the low bits.
 //           soft_reset is high for RESET_CYCLES cycles after the write. What is inside the network is lost; the
-//           layers' widths stay.
+//           layers' widths and HOLD stay.
 // Rate:     a read every two cycles and a write every two cycles, side by side.
 // Latency:  1 cycle from address (and data) to the answer.
-// Reset:    counters 0, no soft reset, no answer waiting, all layers at the widest.
+// Reset:    counters 0, no soft reset, no answer waiting, all layers at the widest, HOLD 0.
 module axi_lite_registers #(
     parameter int unsigned BUILD        = 0,  // identifies the network
     parameter int unsigned IN_BEATS     = 1,  // beats of a frame in
@@ -71,7 +74,7 @@ module axi_lite_registers #(
   end
 
   localparam logic [31:0] ID = 32'h464C_4F57;
-  localparam logic [31:0] VERSION = 32'd1;
+  localparam logic [31:0] VERSION = 32'd2;
   localparam int unsigned RESET_WIDTH = $clog2(RESET_CYCLES + 1);
 
   localparam int unsigned ADDRESS = LAYERS > 0 ? 6 : 4;  // bits of a register's number
@@ -125,9 +128,12 @@ module axi_lite_registers #(
   always_ff @(posedge clk) if (write) s_axi_bresp <= {refused, 1'b0};
 
   if (LAYERS > 0) begin : gen_layers
+    localparam logic [ADDRESS-1:0] HOLD = ADDRESS'(12);
     logic [           31:0] given;  // bytes that are not written are 0, as they read
     logic [FIELD_WIDTH-1:0] index;
     logic                   known, to_layer, there;
+    logic [LAYERS*FIELD_WIDTH-1:0] written, next;  // as the host sees them
+    logic                   hold, next_hold;
 
     for (genvar byte_lane = 0; byte_lane < 4; byte_lane++) begin : gen_byte
       assign given[8*byte_lane+:8] = s_axi_wdata[8*byte_lane+:8] & {8{s_axi_wstrb[byte_lane]}};
@@ -148,24 +154,32 @@ module axi_lite_registers #(
     end
 
     for (genvar l = 0; l < LAYERS; l++) begin : gen_layer
-      always_ff @(posedge clk) begin
-        if (rst) configuration[l*FIELD_WIDTH+:FIELD_WIDTH] <= FIELD_WIDTH'(COUNT - 1);
-        else if (write && s_axi_wstrb[0] && known && write_number == ADDRESS'(FIRST + l))
-          configuration[l*FIELD_WIDTH+:FIELD_WIDTH] <= index;
-      end
+      logic to_this;
+      assign to_this = write && s_axi_wstrb[0] && known && write_number == ADDRESS'(FIRST + l);
+      assign next[l*FIELD_WIDTH+:FIELD_WIDTH] = to_this ? index : written[l*FIELD_WIDTH+:FIELD_WIDTH];
+    end
+    assign next_hold = write && s_axi_wstrb[0] && write_number == HOLD ? s_axi_wdata[0] : hold;
+
+    always_ff @(posedge clk) begin
+      hold <= !rst && next_hold;
+      if (rst) written <= {LAYERS{FIELD_WIDTH'(COUNT - 1)}};
+      else written <= next;
+      if (rst) configuration <= {LAYERS{FIELD_WIDTH'(COUNT - 1)}};
+      else if (!next_hold) configuration <= next;
     end
 
     always_comb begin
       layer_value = '0;
       for (int unsigned l = 0; l < LAYERS; l++) begin
         for (int unsigned i = 0; i < COUNT; i++) begin
-          if (read_number == ADDRESS'(FIRST + l) && configuration[l*FIELD_WIDTH+:FIELD_WIDTH] == FIELD_WIDTH'(i)) begin
+          if (read_number == ADDRESS'(FIRST + l) && written[l*FIELD_WIDTH+:FIELD_WIDTH] == FIELD_WIDTH'(i)) begin
             layer_value = WIDTHS >> 4 * i & 15;
           end
         end
       end
       if (read_number == ADDRESS'(10)) layer_value = LAYERS;
       if (read_number == ADDRESS'(11)) layer_value = WIDTHS;
+      if (read_number == HOLD) layer_value = {31'd0, hold};
     end
   end else begin : gen_no_layers
     logic unused_data;

@@ -91,13 +91,6 @@ class FinishedBuild:
             )
         return images, self.graph.fields(widths, len(images)), expected
 
-    def vectors_after_reset(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Images and outputs of `vectors`; of layers that change their width, at the widest, as after a reset."""
-        images, fields, expected = self.vectors(count)
-        if fields is not None:
-            expected = golden.run(self.graph, images, configuration=self.graph.runtime.widest)
-        return images, expected
-
 
 def finished(folder: Path) -> FinishedBuild:
     """The build in `folder`.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flow import paths
+from flow import golden, paths
 from flow.files import write_json, write_whole
 from flow.handoff.finished import FinishedBuild
 from flow.handoff.render import render
@@ -24,10 +24,19 @@ def write(build: FinishedBuild, folder: Path) -> None:
     design, (source, sink) = build.design, ports(build.graph, build.folding)
     for path in (*design.sources, *design.memory_files, *_added(build)):
         write_whole(folder / "rtl" / path.name, path.read_bytes())
-    images, expected = build.vectors_after_reset(HOST_FRAMES)
-    frames = min(BENCH_FRAMES, len(images))
+    images, fields, expected = build.vectors(HOST_FRAMES)
+    frames, runtime = min(BENCH_FRAMES, len(images)), build.graph.runtime
     write_whole(folder / "sim" / "stimulus.hex", hex_words(source.words(images[:frames])))
-    write_whole(folder / "sim" / "expected.hex", hex_words(sink.words(expected[:frames])))
+    results = {"expected": expected[:frames]}
+    if runtime:
+        write_whole(folder / "host" / "widths.npy", array_bytes(np.array(runtime.widths)[fields]))
+        ends = {"expected": runtime.widths[-1], "narrowest": runtime.widths[0]}
+        results = {
+            name: golden.run(build.graph, images[:frames], configuration=[width] * len(runtime.layers))
+            for name, width in ends.items()
+        }
+    for name, values in results.items():
+        write_whole(folder / "sim" / f"{name}.hex", hex_words(sink.words(values)))
     write_whole(folder / "host" / "images.npy", array_bytes(images))
     write_whole(folder / "host" / "expected.npy", array_bytes(expected))
     name = name_of(design.name)
@@ -35,7 +44,7 @@ def write(build: FinishedBuild, folder: Path) -> None:
     write_json(folder / "host" / "network.json", {
         "network": design.name, "ip": name, "build": build.identity,
         "input": source.describe(), "output": sink.describe(),
-        "runtime": build.graph.runtime and asdict(build.graph.runtime),
+        "runtime": runtime and asdict(runtime),
     })  # fmt: skip
     values = {
         "network": design.name,
@@ -43,7 +52,7 @@ def write(build: FinishedBuild, folder: Path) -> None:
         "identity": f"{build.identity:08x}",
         "source": source,
         "sink": sink,
-        "runtime": build.graph.runtime,
+        "runtime": runtime,
         "address_bits": address_bits(build.graph),
         "board": build.board,
         "clock_ns": f"{build.board.clock_ns:.3f}",

@@ -4,6 +4,7 @@
     integers = network.run(images)          # (N, *output shape), the same integers as the golden model's
     labels = integers.argmax(axis=1)
     network.bits = {"s1_conv1": 2}          # where layers choose their width at run time: from the next frame on
+    integers = network.run(images, widths)  # and with widths of its own for each frame, (N, layers)
 
 The design must hold the IP block and an AXI DMA in simple mode (no scatter-gather) whose stream widths are those of the
 IP block. `python3 driver.py design.bit` sends the images beside this file and compares every integer with golden's.
@@ -21,8 +22,9 @@ HERE = Path(__file__).resolve().parent
 
 #: byte addresses of the registers
 ID, VERSION, BUILD, IN_BEATS, OUT_BEATS, FRAMES_IN, FRAMES_OUT, INTERVAL, STATUS, CONTROL = range(0, 40, 4)
+HOLD = 0x30  # while it is 1, widths that are written wait
 LAYER_BITS = 0x40  # of the first of the layers that choose their width; the others follow
-MAGIC, MAP_VERSION = 0x464C4F57, 1
+MAGIC, MAP_VERSION = 0x464C4F57, 2
 FRAME_ERROR, SOFT_RESET = 1, 1
 
 
@@ -122,15 +124,21 @@ class Network:
     def bits(self):
         """The width of every layer that chooses one, by name: that of the next frame that begins.
 
-        Set some or all of them, or all to one number. Registers are written one after the other: a frame that begins in
-        between has some layers' new widths and the others' old ones. After power-up every layer has the widest;
-        `reset` does not change them.
+        Set some of them by name, all in the order of their names, or all to one number. They change together, also
+        while frames pass: no frame has some layers' new widths and others' old ones. After power-up every layer has
+        the widest; `reset` does not change them.
         """
         return {name: self.registers.read(LAYER_BITS + 4 * i) for i, name in enumerate(self._layers)}
 
     @bits.setter
     def bits(self, wanted):
-        wanted = dict(wanted) if hasattr(wanted, "items") else dict.fromkeys(self._layers, wanted)
+        if np.ndim(wanted) == 1:
+            if len(wanted) != len(self._layers):
+                raise ValueError(f"{len(wanted)} widths are given for {len(self._layers)} layers that choose theirs")
+            wanted = zip(self._layers, wanted, strict=True)
+        elif not hasattr(wanted, "items"):
+            wanted = dict.fromkeys(self._layers, wanted)
+        wanted = dict(wanted)
         unknown = [name for name in wanted if name not in self._layers]
         if unknown or not self._layers:
             raise ValueError(f"no layer {unknown} chooses its width; these do: {', '.join(self._layers) or 'none'}")
@@ -138,30 +146,44 @@ class Network:
         illegal = {name: bits for name, bits in wanted.items() if bits not in self.widths}
         if illegal:
             raise ValueError(f"widths are {', '.join(map(str, self.widths))}, not {illegal}")
+        self.registers.write(HOLD, 1)
         for name, bits in wanted.items():
             self.registers.write(LAYER_BITS + 4 * self._layers.index(name), int(bits))
+        self.registers.write(HOLD, 0)
 
-    def run(self, frames):
+    def run(self, frames, widths=None):
         """Integers (N, *input shape) in, int64 (N, *output shape) out; the next frame goes in while one comes out.
+
+        Args:
+            widths: of the layers that choose theirs, for each frame, (N, layers) or a list of what `bits` takes; those
+                that are set if not given. Frames with other widths follow each other like all others.
 
         Raises:
             RuntimeError: the hardware has seen a frame of the wrong length.
         """
         beats = self.input.pack(frames)
         count, size_in, size_out = len(beats), self.input.frame_bytes, self.output.frame_bytes
+        if widths is not None and len(widths) != count:
+            raise ValueError(f"{len(widths)} frames' widths are given for {count} frames")
         if count == 0:
             return np.zeros((0, *self.output.shape), np.int64)
         given = self._allocate(shape=(count * size_in,), dtype=np.uint8)
         taken = self._allocate(shape=(count * size_out,), dtype=np.uint8)
+
+        def send(index):
+            if widths is not None:
+                self.bits = widths[index]  # the frame before has begun, so that it keeps its own
+            self.dma.sendchannel.transfer(given, start=index * size_in, nbytes=size_in)
+
         try:
             given[:] = beats.reshape(-1)
             given.flush()
             self.dma.recvchannel.transfer(taken, start=0, nbytes=size_out)
-            self.dma.sendchannel.transfer(given, start=0, nbytes=size_in)
+            send(0)
             for index in range(1, count + 1):
                 self.dma.sendchannel.wait()
                 if index < count:
-                    self.dma.sendchannel.transfer(given, start=index * size_in, nbytes=size_in)
+                    send(index)
                 self.dma.recvchannel.wait()
                 if index < count:
                     self.dma.recvchannel.transfer(taken, start=index * size_out, nbytes=size_out)
@@ -181,7 +203,8 @@ def main(arguments):
         return 2
     network = Network(arguments[0])
     images, expected = np.load(HERE / "images.npy"), np.load(HERE / "expected.npy")
-    outputs = network.run(images)
+    widths = np.load(HERE / "widths.npy") if network.widths else None  # others with every frame
+    outputs = network.run(images, widths)
     differing = int(np.count_nonzero(outputs != expected.reshape(outputs.shape)))
     print(f"{differing} of {outputs.size} integers differ; {len(images)} images, {network.interval_cycles} cycles each")
     return 1 if differing else 0
