@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MIN_BITS = 1
 MAX_BITS = 8
 #: of layers whose width is chosen while the network runs: the least, and how many there are to choose from; the field
-#: of a layer in the hardware's registers has two bits
+#: of a layer in the hardware's configuration has two bits
 MIN_RUNTIME_BITS = 2
 MAX_RUNTIME_WIDTHS = 4
 

@@ -64,8 +64,8 @@ def _auc(errors: np.ndarray, anomalous: np.ndarray) -> dict[str, float]:
 
 
 def metric_text(name: str, value: float) -> str:
-    """One figure, without its name."""
-    return f"{value:.2%}" if name == ACCURACY else f"{value:.4f}"
+    """One figure, without its name; a name may end with what it is measured at, ``"accuracy at 2 bits"``."""
+    return f"{value:.2%}" if name.split(" at ")[0] == ACCURACY else f"{value:.4f}"
 
 
 def scores_text(scores: Mapping[str, float]) -> str:

@@ -5,7 +5,7 @@ leaves open are its *runtime layers*; the first convolution and the last layer a
 
     plan = plan_runtime(find_model("resnet8"), (2, 3, 4))
     plan.layers                            # ("s1_conv1", ..., "s3_skip"): the fields of a configuration
-    plan.indices({"s1_conv1": 2, ...})     # (0, ...): what the registers hold
+    plan.indices({"s1_conv1": 2, ...})     # (0, ...): what the configuration port takes; the registers hold bits
 
 What the topology of a uniform network is changed in, and why:
 
@@ -106,11 +106,11 @@ class RuntimePlan:
 
     @property
     def field_bits(self) -> int:
-        """Bits of one field of the configuration register."""
+        """Bits of one field of the configuration port."""
         return field_bits(len(self.widths))
 
     def word(self, indices: Sequence[int]) -> int:
-        """A configuration as the registers hold it: a field for each layer, the first in the low bits."""
+        """A configuration as the configuration port takes it: a field for each layer, the first in the low bits."""
         return sum(index << (self.field_bits * number) for number, index in enumerate(indices))
 
     def average(self, indices: Sequence[int]) -> float:

@@ -15,8 +15,10 @@ import pytest
 from mixers import TINY, WIDTHS, random_network
 from reports import build_of, finished_run
 from test_build import _patched, _use, quiet
+from typer.testing import CliRunner
 
 from flow import golden, ir, paths
+from flow.cli.main import app
 from flow.cli.pick import _with_cycles_of
 from flow.errors import CheckFailed, FlowError
 from flow.handoff import vitis, vivado
@@ -30,6 +32,7 @@ from flow.pipeline.widths import configurations, frame_widths
 from flow.report import check, markdown
 from flow.report.summary import summary_rows
 from flow.tools import verilator
+from flow.training.checkpoints import read_meta
 from flow.training.run import Trained
 
 CONFIG = BuildConfig(
@@ -99,6 +102,7 @@ def test_scores_are_those_of_each_width(plain):
     assert all(abs(runtime.at(width).trained - runtime.at(width).deployed) <= 0.02 for width in (2, 3, 4))
     assert runtime.mixed_deployed is not None and runtime.mixed_rtl is not None
     assert "widths of its own" in plain["not_measured"]["accuracy.rtl"]
+    assert runtime.nesting == "floor" and 0 <= runtime.differing_activations < runtime.total_activations / 1000
 
 
 def test_a_reader_finds_the_widths(plain):
@@ -106,7 +110,10 @@ def test_a_reader_finds_the_widths(plain):
     rows = dict(summary_rows(report))
     cycles = [f"{report.runtime.at(width).interval_cycles:,}" for width in (2, 3, 4)]
     assert rows["cycles between frames, all layers at 2, 3, 4 bits"] == ", ".join(cycles)
+    assert "cycles between frames, all layers at 4 bits" in rows and "cycles between frames" not in rows
+    assert rows["accuracy, RTL, 23 configurations in turn"].endswith(" of 46 images")
     text = markdown.markdown(report, {})
+    assert "nested by their floor" in text
     assert "## Widths that each frame chooses" in text and "| all 2 |" in text
     without = {key: value for key, value in plain.items() if key != "runtime"}
     assert "Widths that each frame" not in markdown.markdown(check(without), {})
@@ -124,6 +131,11 @@ def test_firmwares_of_one_width_stand_beside_it(complete, config, tmp_path):
     assert "| this one |" in text and "| tiny-4 |" in text
     with pytest.raises(FlowError, match=r"beside: .*nothing is not the folder of a build"):
         build(config.model_copy(update={"beside": (tmp_path / "nothing",)}), run, quiet())
+    other = finished_run(tmp_path / "other", build_of(4, dataset__name="other"))
+    with pytest.raises(FlowError, match=r"beside: .*other is of another dataset: other, not digits"):
+        build(config.model_copy(update={"beside": (other,)}), run, quiet())
+    with pytest.raises(FlowError, match="chooses its widths too; name builds of one width each"):
+        build(config.model_copy(update={"beside": (complete,)}), run, quiet())
     with pytest.raises(FlowError, match="beside: is for a build with --runtime-bits"):
         build(BuildConfig(model="tiny", dataset="digits", beside=(static,)), run, quiet())
 
@@ -187,22 +199,29 @@ def test_each_configuration_has_its_share_of_the_frames_and_none_comes_twice_in_
     assert frame_widths(CONFIG, None, 50) is None
 
 
-def test_a_choice_counts_the_cycles_of_a_build(plain, complete):
+def test_a_choice_counts_the_cycles_of_a_build(plain, complete, tmp_path):
     runtime = check(plain).runtime
     samples = [
         Sample(bits=tuple(one.bits), average_bits=one.average_bits, score=0.5, word=one.word)
         for one in runtime.configurations
     ]
+    weights = read_meta(next(stage_folder(complete, "train").glob("*.h5"))).sha256
     curve = Curve(
-        model="tiny", dataset="digits", sha256="", widths=runtime.widths, layers=runtime.layers, metric="accuracy",
+        model="tiny", dataset="digits", sha256=weights, widths=runtime.widths, layers=runtime.layers, metric="accuracy",
         seed=0, test_images=1, samples=samples,
     )  # fmt: skip
-    counted = [sample.cycles for sample in _with_cycles_of(complete, curve).samples]
-    assert counted == [one.planned_cycles for one in runtime.configurations]
-    with pytest.raises(FlowError, match="is not of tiny with widths 2, 4"):
-        _with_cycles_of(complete, curve.model_copy(update={"widths": (2, 4)}))
+    counted, how = _with_cycles_of(complete, curve)
+    assert how.startswith("planned, and ")
+    for sample, one in zip(counted.samples, runtime.configurations):
+        assert max(one.interval_cycles, one.planned_cycles) <= sample.cycles <= 1.2 * one.planned_cycles
+    with pytest.raises(FlowError, match=r"has other weights than the measured network \(tiny on digits, not other on"):
+        _with_cycles_of(complete, curve.model_copy(update={"sha256": "0", "model": "other"}))
     with pytest.raises(FlowError, match="is not the folder of a build"):
         _with_cycles_of(complete / "none", curve)
+    curve.write(tmp_path)
+    slowest = max(sample.cycles for sample in counted.samples)
+    said = CliRunner().invoke(app, ["pick", str(tmp_path), "--budget-cycles", str(slowest), "--build", str(complete)])
+    assert said.exit_code == 0 and "cycles between frames (planned, and" in said.output, said.output
 
 
 @pytest.mark.parametrize(

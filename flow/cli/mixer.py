@@ -68,14 +68,20 @@ def mixer(
         summary = curve.summary()
         for sample in (one for one in curve.samples if one.network_wide):
             missed = summary["alone"].get(str(sample.bits[0]))
-            below = "no network that was trained for this width alone was found (--points)"
+            against = "no network that was trained for this width alone was found (--points)"
             if missed is not None:
-                below = f"{metric_text(curve.metric, missed)} below the network that was trained for it alone"
+                against = f"{_signed(curve.metric, -missed)} against the network that was trained for it alone"
             score = metric_text(curve.metric, sample.score)
-            progress.on_message(f"all layers at {sample.bits[0]} bits: {score}, {below}")
+            progress.on_message(f"all layers at {sample.bits[0]} bits: {score}, {against}")
         if summary["mean_gap"] is not None:
             progress.on_message(
                 f"{summary['random']} layer-wise configurations: on average "
-                f"{metric_text(curve.metric, summary['mean_gap'])} below one width for all layers"
+                f"{_signed(curve.metric, -summary['mean_gap'])} against one width for all layers"
             )
         progress.on_message(f"{out}/curve.json, {out}/curve.svg")
+
+
+def _signed(metric: str, difference: float) -> str:
+    from flow.tasks import metric_text
+
+    return f"{'+' if difference >= 0 else '-'}{metric_text(metric, abs(difference))}"

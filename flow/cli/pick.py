@@ -34,13 +34,13 @@ def pick(
     from flow.tasks import metric_text
     from keras_models.runtime import field_bits
 
-    measured = read_curve(curve)
+    measured, counted = read_curve(curve), ""
     if build is not None:
-        measured = _with_cycles_of(build, measured)
+        measured, counted = _with_cycles_of(build, measured)
     found = choose(measured, avg_bits, budget_cycles)
     for layer, bits in zip(measured.layers, found.bits, strict=True):
         typer.echo(f"{layer}: {bits}")
-    cycles = "" if found.cycles is None else f", {found.cycles:,} cycles between frames"
+    cycles = "" if found.cycles is None else f", {found.cycles:,} cycles between frames ({counted})"
     score = metric_text(measured.metric, found.score)
     typer.echo(f"# {measured.metric} {score}, {found.average_bits:.3f} bits on average{cycles}")
     digits = -(-field_bits(len(measured.widths)) * len(measured.layers) // 4)
@@ -49,19 +49,35 @@ def pick(
     typer.echo(f"# configuration port: {found.word:#0{2 + digits}x}")
 
 
-def _with_cycles_of(run: Path, measured: Curve) -> Curve:
-    """The configurations with the cycles that the folding of a build counts for each."""
+def _with_cycles_of(run: Path, measured: Curve) -> tuple[Curve, str]:
+    """The configurations with the cycles that a build takes for each, and how they were found.
+
+    They are those of the folding, and where the RTL was simulated, more by the greatest share that it took more.
+    """
+    from math import ceil
+
     from flow import ir
     from flow.errors import FlowError
     from flow.folding import file
     from flow.mixer.pick import with_cycles
     from flow.pipeline.build import standing
     from flow.pipeline.stages import convert, rtl
+    from flow.training.checkpoints import read_meta
 
     stages = standing(run, "rtl")
+    trained = stages["train"]
+    meta = read_meta(trained.folder / trained.result.values["network"])
+    if meta.sha256 != measured.sha256:
+        raise FlowError(
+            f"--build {run}: has other weights than the measured network ({meta.model} on {meta.dataset}, not "
+            f"{measured.model} on {measured.dataset}, or trained again); give its own build, or measure it again"
+        )
     graph = ir.load(stages["convert"].folder / convert.GRAPH)
-    wanted = ir.RuntimeWidths(measured.widths, measured.layers)
-    if graph.runtime != wanted:
-        raise FlowError(f"--build {run}: is not of {measured.model} with widths {', '.join(map(str, measured.widths))}")
     folding = file.load(graph, stages["rtl"].folder / rtl.FOLDING)
-    return with_cycles(measured, lambda bits: folding.at(bits).interval(graph))
+    try:
+        runs = standing(run, "simulate")["simulate"].result.values["configurations"]
+    except FlowError:  # the build has stopped before
+        runs = []
+    margin = max((run["interval_cycles"] / run["planned_cycles"] for run in runs), default=1.0)
+    counted = f"planned, and {margin - 1:.1%} for what simulation took more" if runs else "planned, not simulated"
+    return with_cycles(measured, lambda bits: ceil(folding.at(bits).interval(graph) * max(margin, 1.0))), counted

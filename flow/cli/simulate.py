@@ -40,8 +40,9 @@ def simulate(
         raise FlowError(f"--images {images}: {subject.name} has {len(inputs)} test samples")
     frames = inputs[:images]
     with Reporter() as reporter:
-        reporter.line(f"cocotb on {graph.name}: {images} samples, seed {seed}")
         widest = graph.runtime and graph.runtime.widest
+        at = f", all layers at {graph.runtime.widths[-1]} bits" if widest else ""
+        reporter.line(f"cocotb on {graph.name}: {images} samples, seed {seed}{at}")
         bench = run_bench(
             graph, folding, load_design(written / rtl.FOLDER), np.asarray(frames),
             golden.run(graph, frames, configuration=widest), paths.cache(), run / "simulate", seed, waves, widest,

@@ -71,7 +71,8 @@ def train(
     from flow.datasets import load
     from flow.errors import FlowError
     from flow.quantizers import find_system
-    from flow.tasks import scores_text
+    from flow.quantizers.nested import ROUND
+    from flow.training.checkpoints import read_meta
     from flow.training.console import console_progress
     from keras_models import find_model
 
@@ -94,6 +95,8 @@ def train(
     console = Console()
     with console_progress(console) as progress:
         progress.on_message(images.source)
+        if runtime and config.nesting == ROUND:
+            progress.on_message(f"nesting={ROUND} is not for hardware: `flow build` will refuse the network")
         try:
             if float_:
                 from flow.training.run import train_float
@@ -116,7 +119,7 @@ def train(
         except KeyboardInterrupt:
             progress.on_message("stopped; the same command goes on after the last whole epoch")
             raise typer.Exit(130) from None
-        progress.on_message(f"{scores_text(trained.scores)} on {trained.test_images:,} test samples: {path}")
+        progress.on_message(f"{read_meta(path).score_text} on {trained.test_images:,} test samples: {path}")
 
 
 def _float_network(

@@ -34,7 +34,7 @@ class Sample(_Plain):
         bits: of each runtime layer, in order.
         average_bits: their mean, each layer counted once.
         score: of the trained network on all test samples.
-        word: as the configuration register holds it.
+        word: as the configuration port takes it.
         cycles: between frames, as the hardware half measures or counts them; None if it has not.
     """
 

@@ -14,6 +14,7 @@ from flow.mixer.fit import Forward
 from flow.mixer.integers import export_integers
 from flow.mixer.plot import curve_plot
 from flow.mixer.twin import compare_trained
+from flow.quantizers.nested import ROUND
 from flow.quantizers.runtime import runtime_model
 from flow.tasks import METRICS, metric_text, score
 from flow.training.checkpoints import find_checkpoint, load_checkpoint, read_meta
@@ -51,7 +52,7 @@ def evaluate_mixer(
     model, meta = load_checkpoint(checkpoint)
     model = runtime_model(model)
     if meta.dataset != data.name:
-        raise FlowError(f"{checkpoint}: was trained on {meta.dataset}, not on {data.name}")
+        raise FlowError(f"{checkpoint}: was trained on {meta.dataset}, not {data.name}; say --dataset {meta.dataset}")
     if meta.model != model_name or (meta.runtime or ()) != tuple(widths):
         has = ", ".join(map(str, meta.runtime or ()))
         raise FlowError(f"{checkpoint}: is {meta.model} with widths {has}; say so with --model and --runtime-bits")
@@ -61,6 +62,9 @@ def evaluate_mixer(
         model=spec.name, dataset=data.name, sha256=meta.sha256, widths=plan.widths, layers=plan.layers, metric=metric,
         seed=seed, test_images=len(data.x_test), points=tuple(_points(spec, data.name, plan.widths, metric, places)),
     )  # fmt: skip
+    if check_images and meta.config.nesting == ROUND:
+        progress.on_message(f"nesting={ROUND} is not for hardware: there are no integers to compare with")
+        check_images = 0
     integers = export_integers(plan, model) if check_images else None  # which may fail: before hours of measuring
     forward, reals = Forward(model), as_numbers(data.x_test).numpy()
 

@@ -138,7 +138,7 @@ def export_integers(plan: RuntimePlan, model: RuntimeModel) -> Integers:
 
     Args:
         plan: of the topology that the network was built from.
-        model: trained with floor.
+        model: trained with ``nesting`` ``"floor"`` or ``"centre"``.
 
     Raises:
         FlowError: its weights are rounded to lower widths, which are then no bit planes; or a layer in a place that

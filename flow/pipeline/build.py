@@ -99,11 +99,12 @@ def check(config: BuildConfig) -> None:
     from flow.pipeline.subject import subject_of
     from flow.tasks import ACCURACY
 
-    subject_of(config).check()
+    subject = subject_of(config)
+    subject.check()
     for place in config.beside:
         if config.runtime_bits is None:
             raise FlowError("beside: is for a build with --runtime-bits; `flow compare` compares any builds")
-        firmware(place, ACCURACY)
+        firmware(place, config, subject.dataset_name, ACCURACY)
     find_board(config.board)
     if config.folding is None:
         return

@@ -55,9 +55,22 @@ class RuntimeNetwork(BuiltIn):
                 f"{self._option}: no checkpoint of {self._spec.name} on {self.dataset_name} comes along; give one of "
                 f"`flow train {self._option}` (--checkpoint), or train here (--epochs)"
             )
+        path = config.checkpoint or (None if config.epochs else self._find(self.dataset_name))
+        if path is not None:
+            self._check_nesting(path)
         if config.epochs is not None and config.epochs < len(STAGES):
             raise FlowError(
                 f"--epochs {config.epochs}: run-time widths are trained in {len(STAGES)} stages, of an epoch or more"
+            )
+
+    def _check_nesting(self, path: Path) -> None:
+        from flow.quantizers.nested import ROUND
+        from flow.training.checkpoints import read_meta
+
+        if getattr(read_meta(path).config, "nesting", None) == ROUND:
+            raise FlowError(
+                f"{path}: was trained with nesting={ROUND}, so that lower widths are no bit planes of the stored "
+                f"weights; train with --set nesting=floor or nesting=centre for hardware"
             )
 
     def _find(self, dataset: str, folder: Path | None = None) -> Path | None:

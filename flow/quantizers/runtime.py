@@ -258,11 +258,6 @@ class RuntimeModel(keras.Model):
         """Chooses by positions in `widths`: an int array or tensor (layers,); not checked."""
         self._control.selection.assign(tf.cast(positions, tf.int32))
 
-    @property
-    def selection(self) -> tf.Variable:
-        """The variable behind it, int32 (layers,)."""
-        return self._control.selection
-
     def of_kind(self, kind: type) -> list:
         """The layers of a class, in the order of computation."""
         return [layer for layer in self.layers if isinstance(layer, kind)]

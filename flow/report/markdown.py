@@ -68,8 +68,13 @@ def _runtime_section(report: Report) -> list[str]:
         f"Every frame has a width for each of the layers {', '.join(runtime.layers)}: a field of "
         f"{runtime.field_bits} bits in a word, the first layer's in the low bits, with the index of the width among "
         f"{', '.join(map(str, runtime.widths))}. All engines were compared in {runtime.compared} configurations, which "
-        f"the images took in turn, another one with every frame."
+        f"the images took in turn, another one with every frame. Weights are nested by their {runtime.nesting}. Of "
+        f"{amount(runtime.total_activations)} activations {amount(runtime.differing_activations)} have another code "
+        f"than in the trained network, whose normalizations are computed in floating point."
     )
+    if runtime.inexact:
+        named = ", ".join(f"{name} {amount(count)}" for name, count in runtime.inexact.items())
+        text += f" For some sums no multiplier of the allowed width is exact: {named}."
     return ["## Widths that each frame chooses", text, table(heads, rows, right=range(1, len(heads))), *_beside(report)]
 
 
@@ -141,4 +146,5 @@ def _exactness(report: Report) -> str:
     if exact.trained_vs_deployed_labels is None:
         return text
     labels = amount(exact.trained_vs_deployed_labels)
-    return f"{text}\n\nLabels that folding changed, of {report.dataset.images:,} test images: {labels}."
+    at = "" if report.runtime is None else f", all layers at {report.runtime.widths[-1]} bits"
+    return f"{text}\n\nLabels that folding changed, of {report.dataset.images:,} test images{at}: {labels}."

@@ -65,6 +65,11 @@ class Runtime(_Part):
         layers: that can change, in the order of a configuration's fields.
         field_bits: of one field, an index into `widths`.
         compared: configurations whose frames, in turn, went through all engines: network-wide and random ones.
+        nesting: how the weights of lower widths follow from the stored ones, see `flow.quantizers.nested`.
+        differing_activations, total_activations: quantized activations with another code in the deployed network than
+            in the trained one, of how many, at the widest on all test samples and in `compared` configurations on some.
+        inexact: sums for which no multiplier of the allowed width gives the trained network's code, by activation; they
+            are part of what differs.
         metric: what `trained`, `deployed` and the two below are, see `flow.tasks.METRICS`.
         mixed_deployed, mixed_rtl: with the widths of those configurations in turn: on the whole test set, and on the
             RTL's samples. None where nobody can tell.
@@ -76,6 +81,10 @@ class Runtime(_Part):
     layers: list[str]
     field_bits: int = Field(ge=1)
     compared: int = Field(ge=1)
+    nesting: str
+    differing_activations: int
+    total_activations: int
+    inexact: dict[str, int]
     metric: str
     mixed_deployed: float | None
     mixed_rtl: float | None

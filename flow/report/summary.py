@@ -58,6 +58,7 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
     first = latency.first_frame_cycles
     first_ms = None if first is None else first / latency.clock_mhz / 1e3
     slowest = report.slowest_module
+    widest = "" if report.runtime is None else f", all layers at {report.runtime.widths[-1]} bits"
     return [
         ("output", "logits" if report.output == "logits" else "argmax: the index of the largest logit"),
         ("bits", f"weights {_widths(report.bits.weights)}, activations {_widths(report.bits.activations)}"),
@@ -65,7 +66,7 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
         *_runtime_rows(report),
         *_adder_rows(report),
         (
-            "operations a frame",
+            f"operations a frame{widest}",
             f"{amount(report.macs)} multiply-accumulates, {amount(report.bit_operations)} of one bit by one bit",
         ),
         ("test images", f"{report.dataset.images:,} ({report.dataset.source})"),
@@ -73,10 +74,10 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
         ("differing integers: Keras, C simulation, RTL", ", ".join(map(amount, differing))),
         ("images compared: Keras, C simulation, RTL", ", ".join(map(amount, images))),
         ("images a second in RTL simulation", amount(report.rates.get("rtl_images_per_second"), 1)),
-        ("cycles between frames", amount(latency.interval_cycles)),
-        ("cycles of the first frame", amount(first)),
+        (f"cycles between frames{widest}", amount(latency.interval_cycles)),
+        (f"cycles of the first frame{widest}", amount(first)),
         (
-            f"at the target clock of {latency.clock_mhz:g} MHz",
+            f"at the target clock of {latency.clock_mhz:g} MHz{widest}",
             f"{amount(fps, 0)} frames a second, {amount(first_ms, 3)} ms for the first",
         ),
         ("slowest module, routed on ECP5", routed_mhz(report) + (f" ({slowest})" if slowest else "")),
@@ -123,6 +124,9 @@ def _runtime_rows(report: Report) -> list[tuple[str, str]]:
         mixed = figure(runtime.metric, runtime.mixed_deployed)
         rows.append((f"{runtime.metric}, deployed, all layers at {listed} bits", scores))
         rows.append((f"{runtime.metric}, deployed, {runtime.compared} configurations in turn", mixed))
+    if runtime.mixed_rtl is not None:
+        rtl = f"{figure(runtime.metric, runtime.mixed_rtl)} of {amount(report.exact.rtl_images)} images"
+        rows.append((f"{runtime.metric}, RTL, {runtime.compared} configurations in turn", rtl))
     return rows
 
 
@@ -137,6 +141,9 @@ def _task_rows(report: Report) -> list[tuple[str, str]]:
     """How well the network does its task: accuracy, unless the task has other figures."""
     figures = report.quality or {ACCURACY: report.accuracy}
     rows = []
+    if report.runtime is not None:
+        widest = f"all layers at {report.runtime.widths[-1]} bits"
+        return [(f"{name}, trained, {widest}", figure(name, found.trained)) for name, found in figures.items()]
     for name, found in figures.items():
         rows.append((f"{name}, trained", figure(name, found.trained)))
         rows.append((f"{name}, deployed", figure(name, found.deployed)))

@@ -21,7 +21,7 @@ from flow.bits import BitsSpec
 from flow.errors import FlowError
 from flow.mixer.config import MixerConfig
 from flow.quantizers import UNIFORM
-from flow.tasks import ACCURACY, metric_text, scores_text
+from flow.tasks import ACCURACY, scores_text
 from flow.training.config import TrainConfig
 from flow.training.resume import write_atomically
 from keras_models import find_model
@@ -79,8 +79,7 @@ class CheckpointMeta(BaseModel):
     def score_text(self) -> str:
         """How well it does its task, for people."""
         if self.runtime is not None:
-            found = {name: value for name, value in self.scores.items() if " at " in name}
-            return ", ".join(f"{name} {metric_text(name.split(' at ')[0], value)}" for name, value in found.items())
+            return scores_text({name: value for name, value in self.scores.items() if " at " in name})
         return scores_text(self.scores if self.accuracy is None else {ACCURACY: self.accuracy})
 
     @property

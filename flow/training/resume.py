@@ -68,7 +68,7 @@ def load_state(path: Path, fingerprint: str) -> tuple[TrainState | None, str]:
     raw = path.read_bytes()
     digest, payload = raw[:_DIGEST_LENGTH], raw[_DIGEST_LENGTH + 1 :]
     if hashlib.sha256(payload).hexdigest().encode() != digest:
-        return None, f"{path} is truncated or corrupt: ignored, training starts from epoch 1"
+        return None, f"{path} is truncated or corrupt: ignored"
     with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
         meta = json.loads(archive["meta"].tobytes())
         arrays = [archive[name] for name in sorted(archive.files) if name != "meta"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow import __version__, ir
 from flow.boards import Board, find_board
+from flow.cache import digest
 from flow.errors import FlowError
 from flow.folding import file
 from flow.pipeline.code import Code, version
@@ -17,11 +18,12 @@ from flow.pipeline.stages.rtl import FOLDING
 from flow.pipeline.subject import subject_of
 from flow.pipeline.widths import configurations
 from flow.quantizers import UNIFORM
-from flow.report import REPORT, check, load, write
+from flow.report import REPORT, Report, check, load, write
 from flow.tasks import ACCURACY, METRICS
 
 if TYPE_CHECKING:
     from flow.network import Samples
+    from flow.pipeline.config import BuildConfig
 
 #: whose versions decide the figures
 PACKAGES = (
@@ -80,34 +82,43 @@ def _runtime(work: Work, graph: ir.Graph, samples: Samples | None) -> dict[str, 
     for run in work.values("simulate")["configurations"]:
         wide = str(run["bits"][0]) if len(set(run["bits"])) == 1 else None
         timed.append(run | {engine: found.get(wide, {}).get(metric) for engine, found in scores.items()})
+    folded = work.values("fold")
     return {
         "widths": list(runtime.widths),
         "layers": list(runtime.layers),
         "field_bits": runtime.field_bits,
         "compared": len(configurations(work.config, runtime)),
+        **{key: folded[key] for key in ("nesting", "differing_activations", "total_activations", "inexact")},
         "metric": metric,
         "mixed_deployed": scores["deployed"]["mixed"].get(metric),
         "mixed_rtl": work.values("simulate")["scores"].get(metric),
         "configurations": timed,
-        "beside": [firmware(folder, metric) for folder in work.config.beside],
+        "beside": [firmware(folder, work.config, samples.name, metric) for folder in work.config.beside],
     }
 
 
-def firmware(folder: Path, metric: str) -> dict[str, Any]:
-    """What a finished build takes.
+def firmware(folder: Path, config: BuildConfig, dataset: str, metric: str) -> dict[str, Any]:
+    """What a finished build of one width takes.
 
     Args:
+        config, dataset: of the build that it stands beside.
         metric: of the task, see `flow.tasks.METRICS`.
 
     Raises:
-        FlowError: it is not finished.
+        FlowError: it is not finished, or is of another network, dataset or board, or has no one width either.
     """
-    from flow.pipeline.build import standing
+    from flow.pipeline.build import load_config
 
-    try:
-        report = load(standing(folder)["report"].folder / REPORT)
-    except FlowError as error:
-        raise FlowError(f"beside: {error}") from error
+    report, other = _report_of(folder), load_config(folder)
+    if report.runtime is not None:
+        raise FlowError(f"beside: {folder} chooses its widths too; name builds of one width each")
+    for what, found, wanted in (
+        ("network", other.model, config.model),
+        ("dataset", report.dataset.name, dataset),
+        ("board", other.board, config.board),
+    ):
+        if found != wanted:
+            raise FlowError(f"beside: {folder} is of another {what}: {found}, not {wanted}")
     total = report.resources.total
     amounts = {key: None if total is None else getattr(total, key) for key in ("ff", "dsp", "bram36")}
     quality = report.accuracy if metric == ACCURACY else report.quality.get(metric)
@@ -118,6 +129,15 @@ def firmware(folder: Path, metric: str) -> dict[str, Any]:
         "interval_cycles": report.latency.interval_cycles,
         "deployed": None if quality is None else quality.deployed,
     }
+
+
+def _report_of(folder: Path) -> Report:
+    from flow.pipeline.build import standing
+
+    try:
+        return load(standing(folder)["report"].folder / REPORT)
+    except FlowError as error:
+        raise FlowError(f"beside: {error}") from error
 
 
 def _scores(work: Work, graph: ir.Graph) -> dict[str, dict[str, float]]:
@@ -271,7 +291,7 @@ STAGE = Stage(
     Code(__name__, tools=(*PACKAGES, "da4ml", "matplotlib")),
     lambda config: {
         "board": find_board(config.board).model_dump(),
-        "beside": [firmware(folder, ACCURACY) for folder in config.beside],
+        "beside": [digest([_report_of(folder).model_dump_json()]) for folder in config.beside],
     },
     run,
 )

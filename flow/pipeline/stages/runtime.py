@@ -78,9 +78,11 @@ def fold_runtime(work: Work) -> Result:
         "input": twin.input.to_json(),
         "trained": trained,
         "images": len(codes),
+        "nesting": model.get_layer(plan.layers[0]).nesting,
+        "inexact": off,
         "differing_activations": differing.activations + elsewhere.activations,
         "total_activations": differing.total + elsewhere.total,
-        "differing_labels": differing.labels,
+        "differing_labels": differing.labels if samples.task == "classification" else None,
         "activation_bits": {folded.name: folded.bits for folded in twin.activations},
     }
     return Result(values, (TWIN, OUTPUTS))
