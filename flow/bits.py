@@ -28,6 +28,8 @@ MAX_BITS = 8
 #: of a layer in the hardware's configuration has two bits
 MIN_RUNTIME_BITS = 2
 MAX_RUNTIME_WIDTHS = 4
+#: and how many layers can have a register, see verilog/axi_lite_registers.sv
+MAX_RUNTIME_LAYERS = 48
 
 
 def check_runtime_widths(widths: Sequence[int]) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from flow.bits import check_runtime_widths
+from flow.bits import MAX_RUNTIME_LAYERS, check_runtime_widths
 from flow.errors import FlowError, unknown
 from keras_models.spec import ActivationLayer, ModelSpec, Node, WeightLayer
 from keras_models.topology import EDGE_BITS
@@ -166,6 +166,10 @@ def plan_runtime(spec: ModelSpec, widths: Sequence[int]) -> RuntimePlan:
     layers = tuple(layer.name for layer in spec.weight_layers() if layer.default_bits is None)
     if not layers:
         raise FlowError(f"{spec.name}: no layer has an open width, so none can change it while it runs")
+    if len(layers) > MAX_RUNTIME_LAYERS:
+        raise FlowError(
+            f"{spec.name}: {len(layers)} layers would choose their width; there are registers for {MAX_RUNTIME_LAYERS}"
+        )
     for layer in spec.weight_layers():
         if layer.name in layers and layer.kind == "depthwise":
             raise FlowError(

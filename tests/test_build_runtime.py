@@ -24,7 +24,7 @@ from flow.errors import CheckFailed, FlowError
 from flow.handoff import vitis, vivado
 from flow.handoff.finished import finished
 from flow.mixer.config import default_mixer_config
-from flow.mixer.curve import Curve, Sample
+from flow.mixer.curve import Curve, Sample, read_curve
 from flow.pipeline.build import build, stage_folder
 from flow.pipeline.config import BuildConfig, make_config
 from flow.pipeline.subject import subject_of
@@ -43,10 +43,11 @@ LAYERS = 3
 RUNTIME = ir.RuntimeWidths((2, 3, 4), ("a", "b", "c", "d"))
 
 
-def untrained() -> Trained:
+def untrained(nesting: str = "floor") -> Trained:
     scores = {"accuracy": 0.1} | {f"accuracy at {width} bits": 0.1 for width in WIDTHS}
-    recipe = default_mixer_config("digits", TINY.input_shape, 3)
-    return Trained(TINY, random_network(), "digits", recipe, [{"loss": 2.0}], scores, 359, runtime=WIDTHS)
+    recipe = default_mixer_config("digits", TINY.input_shape, 3).model_copy(update={"nesting": nesting})
+    network = random_network(nesting=nesting)
+    return Trained(TINY, network, "digits", recipe, [{"loss": 2.0}], scores, 359, runtime=WIDTHS)
 
 
 @pytest.fixture(scope="session")
@@ -165,6 +166,7 @@ def test_a_handed_off_vivado_project_runs_at_both_ends(complete, tmp_path):
 
 def test_a_handed_off_vitis_project_runs_with_each_frames_widths(complete, tmp_path):
     vitis.write(finished(complete), tmp_path)
+    assert "among 2, 3, 4 bits, in the order\ns1_conv1, s1_conv2, s1_skip." in (tmp_path / "README.md").read_text()
     done = subprocess.run(["./run.sh", "g++"], cwd=tmp_path, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     vectors = tmp_path / "tb_data" / "csim_images.bin"
@@ -244,6 +246,26 @@ def test_a_mistake_is_explained_before_anything_runs(changes, message):
     config = BuildConfig(model="tiny", dataset="digits", runtime_bits="2,3", epochs=3).model_copy(update=changes)
     with pytest.raises(FlowError, match=message):
         subject_of(config).check()
+
+
+def test_what_cannot_be_hardware_is_refused_before_anything_runs(tmp_path):
+    """It can be measured all the same."""
+    path = untrained("round").save("flow train", tmp_path)
+    with pytest.raises(FlowError, match=r"nesting=round, so that lower widths .* nesting=floor or nesting=centre"):
+        subject_of(CONFIG.model_copy(update={"checkpoint": path})).check()
+    options = ["--model", "tiny", "--dataset", "digits", "--samples", "2", "--out", str(tmp_path / "curve")]
+    measured = CliRunner().invoke(app, ["mixer", *options, "--checkpoint", str(path)])
+    assert measured.exit_code == 0 and "there are no integers to compare with" in measured.output, measured.output
+    curve = read_curve(tmp_path / "curve")
+    assert (len(curve.samples), curve.check) == (5, None)
+
+
+def test_a_curve_is_of_its_own_network(config, tmp_path):
+    """Another model or other widths than the checkpoint's."""
+    arguments = ["mixer", "--dataset", "digits", "--checkpoint", str(config.checkpoint), "--out", str(tmp_path)]
+    for other in (["--model", "lenet"], ["--model", "tiny", "--runtime-bits", "2,4"]):
+        refused = CliRunner().invoke(app, [*arguments, *other])
+        assert "is tiny with widths 2, 3, 4; say so with --model and --runtime-bits" in str(refused.exception)
 
 
 def test_a_model_file_has_its_own_widths(tmp_path):

@@ -86,6 +86,7 @@ def test_a_saved_configuration_means_the_same_elsewhere(monkeypatch, tmp_path):
     assert (found.model, found.board, found.samples) == ("tiny", "pynq-z2", None)
     assert (found.bits, found.data) == (str(tmp_path / "bits.yaml"), tmp_path / "data")
     assert found.beside == (tmp_path / "runs/one",)
+    assert make_config(None, ["beside=runs/one"], {}).beside == (Path("runs/one"),)
     save_config(BuildConfig(bits="4"), tmp_path / "config.yaml")
     assert make_config(tmp_path / "config.yaml", [], {}).bits == "4"
 

@@ -90,9 +90,12 @@ def test_wrong_widths_are_refused(widths, message: str):
         plan_runtime(TINY, widths)
 
 
-def test_a_depthwise_model_is_refused():
+def test_a_model_that_cannot_is_refused(monkeypatch):
     with pytest.raises(FlowError, match="b1_dw is a depthwise convolution"):
         plan_runtime(MODELS["dscnn"], WIDTHS)
+    monkeypatch.setattr("keras_models.runtime.MAX_RUNTIME_LAYERS", 7)
+    with pytest.raises(FlowError, match="resnet8: 8 layers would choose their width; there are registers for 7"):
+        plan_runtime(RESNET8, WIDTHS)
 
 
 # -- layers ------------------------------------------------------------------------------------------------------------

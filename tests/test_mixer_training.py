@@ -187,7 +187,7 @@ class Recorder(Silent):
 
 @pytest.fixture(scope="module")
 def trained(data, start):
-    recipe = MixerConfig(**SHORT.model_dump() | {"epochs": 7, "stages": (1, 3, 3), "frozen_epochs": 1, "batch": 32,
+    recipe = MixerConfig(**SHORT.model_dump() | {"epochs": 9, "stages": (1, 3, 5), "frozen_epochs": 1, "batch": 32,
                                                "learning_rate": 6e-3})  # fmt: skip
     return train_mixer(TINY, WIDTHS, data, start.model, recipe)
 
@@ -201,8 +201,8 @@ def test_a_bias_becomes_a_normalization_that_does_the_same(data, start):
 def test_all_widths_learn(trained, start):
     scores = [trained.scores[f"accuracy at {bits} bits"] for bits in WIDTHS]
     assert scores[0] > 0.6 and scores[2] > 0.85 and trained.accuracy == scores[2]
-    assert [record["stage"] for record in trained.history] == [1, 2, 2, 2, 3, 3, 3]
-    assert [np.isnan(record["test_accuracy_mixed"]) for record in trained.history] == 4 * [True] + 3 * [False]
+    assert [record["stage"] for record in trained.history] == [1, *3 * [2], *5 * [3]]
+    assert [np.isnan(record["test_accuracy_mixed"]) for record in trained.history] == 4 * [True] + 5 * [False]
     assert np.isnan(trained.history[0]["test_accuracy_w2"]) and trained.history[-1]["test_accuracy_w2"] == scores[0]
 
 
@@ -228,16 +228,17 @@ def test_the_checkpoint_comes_back(trained, data, tmp_path):
 
 
 def test_a_stopped_run_goes_on_to_the_same_result(data, start, tmp_path):
-    """Stopped in stage I and again in stage II, with the state of each stage's start in what was saved."""
+    """Stopped after stage I, after stage II and in stage III, before its statistics are kept."""
     few = replace(data, x_train=data.x_train[:320], y_train=data.y_train[:320])
-    whole = train_mixer(TINY, WIDTHS, few, start.model, SHORT)
-    for stop in (1, 2):
+    recipe = MixerConfig(**SHORT.model_dump() | {"epochs": 5, "stages": (1, 1, 3), "frozen_epochs": 1})
+    whole = train_mixer(TINY, WIDTHS, few, start.model, recipe)
+    for stop in (1, 2, 3):
         with pytest.raises(KeyboardInterrupt):
-            train_mixer(TINY, WIDTHS, few, start.model, SHORT, Recorder(stop_after=stop), tmp_path)
+            train_mixer(TINY, WIDTHS, few, start.model, recipe, Recorder(stop_after=stop), tmp_path)
     last = Recorder()
-    cut = train_mixer(TINY, WIDTHS, few, start.model, SHORT, last, tmp_path)
-    assert last.epochs == [3] and any("goes on after epoch 2" in text for text in last.messages)
-    assert [record["epoch"] for record in cut.history] == [1, 2, 3]
+    cut = train_mixer(TINY, WIDTHS, few, start.model, recipe, last, tmp_path)
+    assert last.epochs == [4, 5] and any("goes on after epoch 3" in text for text in last.messages)
+    assert [record["epoch"] for record in cut.history] == [1, 2, 3, 4, 5]
     for left, right in zip(whole.model.get_weights(), cut.model.get_weights(), strict=True):
         np.testing.assert_allclose(left, right, atol=1e-5, err_msg="equal but for the order of threads")
 

@@ -40,6 +40,7 @@ def write(build: FinishedBuild, folder: Path) -> None:
         "board": build.board,
         "clock_ns": f"{build.board.clock_ns:.3f}",
         "macros": macros(project),
+        "runtime": build.graph.runtime,
         "csim_frames": len(images),
         "cosim_frames": min(COSIM_FRAMES, len(images)),
         "compiler": COMPILER,

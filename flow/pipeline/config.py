@@ -116,6 +116,8 @@ def make_config(file: Path | None, settings: list[str], options: dict[str, Any])
             raise unknown("setting", str(key), BuildConfig.model_fields)
     if isinstance(merged.get("runtime_bits"), list):  # as YAML may have it
         merged["runtime_bits"] = ",".join(map(str, merged["runtime_bits"]))
+    if isinstance(merged.get("beside"), str):
+        merged["beside"] = [merged["beside"]]
     if isinstance(merged.get("bits"), int):
         merged["bits"] = str(merged["bits"])
     try:
