@@ -180,7 +180,7 @@ def row(weights: str, group: str, accuracy: float, seed: int = 0) -> Row:
 
 def about() -> About:
     equal, teacher = equal_of("bytes"), {"network": "resnet8", "accuracy": 0.9, "sha256": "a" * 64}
-    return About("flow isocost", "cifar10", Recipe(10, 6, 20), teacher, "pynq-z2", equal, equal.tolerance)
+    return About("flow isocost", "cifar10", Recipe(10, 6, 20), teacher, "pynq-z2", equal)
 
 
 def test_a_table_and_a_plot():
@@ -189,7 +189,7 @@ def test_a_table_and_a_plot():
     text = markdown(rows, about())
     assert "bytes of weights, within 2%; board: pynq-z2" in text and "| 98.7% |" in text
     assert "Teacher: the float resnet8, 90.00%" in text and "\n    flow isocost\n" in text
-    assert "Trained on cifar10: 10 epochs of a float start and 20 quantized, 6 of which" in text
+    assert "Trained on cifar10; epochs: 10 of a float start, 20 quantized, 6 of these in a search" in text
     assert "| 70.00% | 70.10% | 100.0% | 98.7% | no |" in text and "| 30,000 (does not fit) | 2 | 8.5 |" in text
     assert text.count("does not fit") == 1
     assert text.index("80.00%") < text.index("70.00%") < text.index("81.00%")

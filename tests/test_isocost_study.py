@@ -146,9 +146,8 @@ def test_mixed_widths_of_equal_luts_are_chosen_again_by_synthesis(studied, tmp_p
     monkeypatch.setattr(measure, "measured_luts", lambda spec, bits, cycles, tell: 1.1 * equal.cost(spec, bits))
     arm, synthesized = Arm(MIXED, first, None, MIXED, 0, 4), measure.Synthesized(tmp_path / "luts.json", told.append)
     subject = EqualCost(
-        [arm], equal, Hardware(equal.cycles, 5), load("digits", image_shape=TINY.input_shape),
+        [arm], load("digits", image_shape=TINY.input_shape), Hardware(equal.cycles, 5), Told(told), equal,
         place / "tiny-digits-float.h5", Recipe(1, 1, 3), Folders(place, "luts"), synthesized, "flow isocost",
-        Told(told),
     )  # fmt: skip
     assert subject.train(arm).save(subject.command(arm), subject.place(arm)) == subject.finished(arm)
     (again,) = [text for text in told if "chosen once more" in text]

@@ -48,7 +48,7 @@ def call(*arguments: str):
 
 def subject(folder: Path, model: str = "tiny", dataset: str = "digits", epochs: int = 1, **hardware) -> Thresholds:
     data = replace(load("digits", image_shape=TINY.input_shape), name=dataset)
-    return Thresholds(plan(MODELS[model]), data, epochs, folder, Hardware(**hardware), Silent())
+    return Thresholds(plan(MODELS[model]), data, Hardware(**hardware), Silent(), epochs, folder)
 
 
 def row(quantizer: str, seed: int, accuracy: float, lut: float | None = None, bits: int = 2) -> Row:

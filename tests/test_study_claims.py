@@ -112,8 +112,8 @@ def test_networks_of_one_shape_share_a_float_start(train_float, tmp_path, monkey
     alike = [arm for arm in arms if arm.spec.name == TINY.name]
     assert [arm.group == NOT_WIDENED for arm in alike] == [False, True]
     subject = isocost.EqualCost(
-        arms, equal, Hardware(2048, 5), load("digits", image_shape=TINY.input_shape), tmp_path / "teacher.h5",
-        Recipe(1, 1, 3), folders, None, "flow isocost", Silent(),
+        arms, load("digits", image_shape=TINY.input_shape), Hardware(2048, 5), Silent(), equal,
+        tmp_path / "teacher.h5", Recipe(1, 1, 3), folders, None, "flow isocost",
     )  # fmt: skip
     at_once(*(lambda arm=arm: subject.train(arm) for arm in alike))
     assert train_float.count == 1 and starts == 2 * [tmp_path / "seed-0" / "tiny-digits-float.h5"]
@@ -130,17 +130,17 @@ class Subject:
     """Two networks, whose weights are empty files."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.trained = folder, []
+        self.results_folder, self.trained = folder, []
         self.arms = [SimpleNamespace(name=name, spec=TINY) for name in ("first", "second")]
 
     def place(self, arm) -> Path:
-        return self.folder
+        return self.results_folder
 
     def command(self, arm) -> str:
         return ""
 
     def finished(self, arm) -> Path | None:
-        path = self.folder / arm.name
+        path = self.results_folder / arm.name
         return path if path.is_file() else None
 
     def train(self, arm):

@@ -103,6 +103,6 @@ def isocost(
         teacher = base_teacher(spec, images_of, folders.root, progress)
         target = Hardware(common.cycles, images, data, board)
         makes = shlex.join(command)
-        return EqualCost(arms, common, target, images_of, teacher, recipe, folders, synthesized, makes, progress)
+        return EqualCost(arms, images_of, target, progress, common, teacher, recipe, folders, synthesized, makes)
 
     run_study(subject, recipe, images_of, here, here if hardware else [], console)

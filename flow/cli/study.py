@@ -31,7 +31,8 @@ def study(
     start from the same float network, which is the teacher too, with the same epochs and augmentation; uniform weights
     fill their grids and uniform steps are chosen by least squares. The command goes on where it was stopped. What is
     known of all arms is written to <out>/study.md, .json, .csv and plots after every arm; two processes can train parts
-    of one study side by side with --only.
+    of one study side by side with --only, and what both need is trained by one. What a build has measured is kept in
+    reports/, without the build. A build that fails stops no other; the command then ends with status 1.
     """
     from rich.console import Console
 
@@ -60,7 +61,7 @@ def study(
     from flow.training.run import find_float
 
     def subject(progress: Progress) -> Thresholds:
-        return Thresholds(arms, images_of, epochs, out, Hardware(max_cycles, images, data), progress)
+        return Thresholds(arms, images_of, Hardware(max_cycles, images, data), progress, epochs, out)
 
     start = find_float(spec, images_of.name, out)
     recipe = Recipe(epochs, 0 if start else default_config(images_of.name, spec.input_shape, quantized=False).epochs)

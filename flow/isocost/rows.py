@@ -15,7 +15,6 @@ from flow.report import Report
 from flow.report.measured import filled
 from flow.report.summary import DASH, amount
 from flow.search.costs import width_of
-from flow.study.hardware import Hardware
 from flow.study.table import Paired, Results, differing, luts, paired, percent, points, spread, table
 from flow.training.checkpoints import read_meta
 
@@ -31,7 +30,6 @@ class About:
         teacher: name of the float network that teaches all, its accuracy, and the hash of its weights' file.
         board: that the networks are built for, and the plan is for.
         equal: the common cost.
-        tolerance: the share of it that a network may miss.
     """
 
     command: str
@@ -40,28 +38,14 @@ class About:
     teacher: dict[str, str | float | None]
     board: str
     equal: Equal
-    tolerance: float
-
-    @classmethod
-    def of(
-        cls, command: str, dataset: str, recipe: Recipe, teacher: Path, hardware: Hardware, equal: Equal
-    ) -> About:  # fmt: skip
-        """Of the parts of a study.
-
-        Args:
-            teacher: checkpoint.
-        """
-        meta = read_meta(teacher)
-        taught = {"network": meta.model, "accuracy": meta.accuracy, "sha256": meta.sha256}
-        return cls(command, dataset, recipe, taught, hardware.board, equal, equal.tolerance)
 
     def lines(self) -> list[str]:
         """Markdown."""
         recipe, teacher = self.recipe, self.teacher
         return [
-            f"Common cost: {equal_text(self.equal)}, within {self.tolerance:.0%}; board: {self.board}.",
-            f"Trained on {self.dataset}: {recipe.float_epochs} epochs of a float start and {recipe.epochs} quantized, "
-            f"{recipe.search_epochs} of which are the search where widths are searched.",
+            f"Common cost: {equal_text(self.equal)}, within {self.equal.tolerance:.0%}; board: {self.board}.",
+            f"Trained on {self.dataset}; epochs: {recipe.float_epochs} of a float start, {recipe.epochs} quantized, "
+            f"{recipe.search_epochs} of these in a search where widths are searched.",
             f"Teacher: the float {teacher['network']}, {percent(teacher['accuracy'])}. Made by:",
             "",
             f"    {self.command}",
@@ -200,7 +184,8 @@ def gains(rows: Sequence[Row]) -> list[Gain]:
 
 def results(rows: Sequence[Row], about: About) -> Results:
     """What is known; networks that are not trained yet have no row."""
-    plain = asdict(about) | {"rows": rows, "means": means(rows), "gains": gains(rows)}
+    found = {"rows": rows, "means": means(rows), "gains": gains(rows)}
+    plain = asdict(about) | {"tolerance": about.equal.tolerance} | found
     plots = {"accuracy.svg": plot(rows, equal_text(about.equal))} if rows else {}
     return Results("isocost", Row, plain, markdown(rows, about), plots)
 
@@ -218,10 +203,10 @@ def markdown(rows: Sequence[Row], about: About) -> str:
     against one width.
     """
     lines = about.lines()
-    heads = ["weights, bits", "network", "kind", "seed", "accuracy", "deployed", "of the common cost, planned", "built"]
-    heads += [f"within {about.tolerance:.0%}", "bytes", "MACs", "bit operations", "LUT", "DSP", "BRAM36", "cycles"]
     lines += table(
-        [*heads, "differing integers (images)"],
+        "weights, bits | network | kind | seed | accuracy | deployed | of the common cost, planned | built | "
+        f"within {about.equal.tolerance:.0%} | bytes | MACs | bit operations | LUT | DSP | BRAM36 | cycles | "
+        "differing integers (images)",
         [
             [row.weights, row.network, row.group, row.seed, percent(row.accuracy), percent(row.deployed),
              percent(row.share, 1), percent(row.measured_share, 1), {None: DASH, True: "yes", False: "no"}[row.within],
@@ -230,13 +215,12 @@ def markdown(rows: Sequence[Row], about: About) -> str:
             for row in _in_order(rows)
         ],
     )  # fmt: skip
-    heads = ["weights, bits", "network", "kind", "seeds", "mean accuracy", "spread of seeds"]
     seeds = [
         [mean.weights, mean.network, mean.group, ", ".join(map(str, mean.seeds)), percent(mean.accuracy),
          points(mean.spread)]
         for mean in _in_order(means(rows))
     ]  # fmt: skip
-    lines += ["", *table(heads, seeds)]
+    lines += ["", *table("weights, bits | network | kind | seeds | mean accuracy | spread of seeds", seeds)]
     for gain in gains(rows):
         named = f"seed{'s' if len(gain.seeds) > 1 else ''} {', '.join(map(str, gain.seeds))}"
         lines += [

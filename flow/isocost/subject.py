@@ -23,7 +23,7 @@ from flow.search.choices import LEARNING, SearchConfig, lowest
 from flow.search.costs import Costs, costs
 from flow.search.report import BITS, JSON, write_bits, write_found
 from flow.search.run import find_widths
-from flow.study.hardware import Hardware
+from flow.study.subject import Subject
 from flow.study.subject import recipe as quantized_recipe
 from flow.study.table import Results
 from flow.training.checkpoints import checkpoint_path, find_checkpoint, load_checkpoint, read_meta
@@ -61,43 +61,28 @@ def base_teacher(spec: ModelSpec, data: Dataset, folder: Path, progress: Progres
 
 
 @dataclass(frozen=True)
-class EqualCost:
-    """Networks of one cost; see `flow.study.subject.Subject` for what is asked of it.
+class EqualCost(Subject[Arm]):
+    """Networks of one cost, built at its cycles; the board is that of searches too.
 
     Attributes:
-        arms: all of them.
         equal: the common cost.
-        hardware: what they are built for, at the cycles of the common cost; the board is that of searches too.
-        data: samples.
         teacher: checkpoint of a float network.
         recipe: epochs.
         folders: where what is kept.
         synthesized: LUTs of networks before they are trained.
         makes: the command that makes the study again.
-        progress: is told of every epoch.
     """
 
-    arms: Sequence[Arm]
     equal: Equal
-    hardware: Hardware
-    data: Dataset
     teacher: Path
     recipe: Recipe
     folders: Folders
     synthesized: Synthesized
     makes: str
-    progress: Progress
 
     @property
-    def dataset(self) -> str:
-        return self.data.name
-
-    @property
-    def folder(self) -> Path:
+    def results_folder(self) -> Path:
         return self.folders.results
-
-    def command(self, arm: Arm) -> str:
-        return f"{self.makes} --only {arm.name}"
 
     def place(self, arm: Arm) -> Path:
         return self.folders.networks(arm)
@@ -108,13 +93,18 @@ class EqualCost:
     def kept(self, arm: Arm) -> Path:
         return self.folders.report(arm, self.hardware.cycles)
 
+    def command(self, arm: Arm) -> str:
+        return f"{self.makes} --only {arm.name}"
+
     def row(self, arm: Arm, checkpoint: Path, report: Report | None) -> Row:
         bits = self.widths(arm)
         luts = self.synthesized.known(arm.spec, bits, self.equal.cycles)
         return read_row(arm, bits, self.equal, checkpoint, report, luts)
 
     def results(self, rows: Sequence[Row]) -> Results:
-        return results(rows, About.of(self.makes, self.dataset, self.recipe, self.teacher, self.hardware, self.equal))
+        meta, board = read_meta(self.teacher), self.hardware.board
+        teacher = {"network": meta.model, "accuracy": meta.accuracy, "sha256": meta.sha256}
+        return results(rows, About(self.makes, self.data.name, self.recipe, teacher, board, self.equal))
 
     def widths(self, arm: Arm) -> BitsSpec | None:
         """The widths of an arm; of a mixed one, those that its search has left, None if it has not.
@@ -144,7 +134,7 @@ class EqualCost:
         if bits is None:
             return None
         start = None if arm.group == MIXED else self._start_sha256(arm)  # a search has weights of its own
-        path = self.folders.checkpoint(arm, self.dataset, bits)
+        path = self.folders.checkpoint(arm, self.data.name, bits)
         return finished(path, self._config(arm), start_sha256=start, teacher_sha256=weights_in(self.teacher))
 
     def train(self, arm: Arm) -> Trained:
@@ -156,14 +146,14 @@ class EqualCost:
         return train_quantized(arm.spec, bits, self.data, start, config, self.progress, place, teacher, arm.quantizer)
 
     def _config(self, arm: Arm) -> TrainConfig:
-        return quantized_recipe(arm.spec, self.dataset, self.recipe.at_whole_widths(arm), arm.seed)
+        return quantized_recipe(arm.spec, self.data.name, self.recipe.at_whole_widths(arm), arm.seed)
 
     def _float_config(self, arm: Arm) -> TrainConfig:
-        return float_config(arm.spec, self.dataset, self.recipe.float_epochs, arm.seed)
+        return float_config(arm.spec, self.data.name, self.recipe.float_epochs, arm.seed)
 
     def _float_path(self, arm: Arm) -> Path | None:
         """The float start, None where it is not there (any more); networks of one shape and seed share theirs."""
-        path = checkpoint_path(arm.spec.name, self.dataset, None, self.folders.starts(arm))
+        path = checkpoint_path(arm.spec.name, self.data.name, None, self.folders.starts(arm))
         return finished(path, self._float_config(arm), teacher_sha256=weights_in(self.teacher))
 
     def _start_sha256(self, arm: Arm) -> str | None:
@@ -179,7 +169,7 @@ class EqualCost:
             trained = train_float(arm.spec, self.data, self._float_config(arm), self.progress, place, teacher)
             return trained.save(self.command(arm), place)
 
-        key = f"{arm.spec.name}-{self.dataset}-float"
+        key = f"{arm.spec.name}-{self.data.name}-float"
         return once(place, key, lambda: self._float_path(arm), train, self.progress.on_message)
 
     def _budget(self, arm: Arm) -> Budget:
@@ -200,7 +190,7 @@ class EqualCost:
         """Widths at the common cost, and the network that was searched."""
         place, budget = self.place(arm), self._budget(arm)
         tables = costs(arm.spec, budget, find_board(self.hardware.board), UTILIZATION, self.equal.cycles)
-        learning = quantized_recipe(arm.spec, self.dataset, self.recipe.search_epochs, arm.seed).model_copy(
+        learning = quantized_recipe(arm.spec, self.data.name, self.recipe.search_epochs, arm.seed).model_copy(
             update=LEARNING
         )
         beside, search = one_width(arm.spec, arm.beside), SearchConfig()

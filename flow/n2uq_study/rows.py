@@ -114,16 +114,16 @@ def results(rows: Sequence[Row]) -> Results:
 
 def markdown(rows: Sequence[Row]) -> str:
     """Two tables: arms, and gains against uniform."""
-    heads = ["bits", "quantizer", "seed", "accuracy (images)", "deployed", "LUT", "cycles between frames"]
     lines = table(
-        [*heads, "differing integers (images)"],
+        "bits | quantizer | seed | accuracy (images) | deployed | LUT | cycles between frames | "
+        "differing integers (images)",
         [
             [row.bits, row.quantizer, row.seed, f"{row.accuracy:.2%} ({row.test_images:,})", percent(row.deployed),
              luts(row), amount(row.interval_cycles), differing(row)]
             for row in rows
         ],
     )  # fmt: skip
-    heads = ["bits", "quantizer", "against uniform, mean", "by seed", "spread of seeds", "LUTs over uniform"]
+    heads = "bits | quantizer | against uniform, mean | by seed | spread of seeds | LUTs over uniform"
     compared = []
     for gain in gains(rows):
         each = ", ".join(f"{seed}: {gained:+.2f}" for seed, gained in zip(gain.seeds, gain.by_seed, strict=True))

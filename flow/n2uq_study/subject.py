@@ -7,50 +7,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flow.bits import BitsSpec
-from flow.datasets import Dataset
 from flow.n2uq_study.arms import Arm
 from flow.n2uq_study.rows import Row, read_row, results
 from flow.report import Report
-from flow.study.hardware import Hardware
-from flow.study.subject import recipe
+from flow.study.subject import Subject, recipe
 from flow.study.table import Results
 from flow.training.checkpoints import checkpoint_path
 from flow.training.config import TrainConfig
 from flow.training.finished import finished
-from flow.training.progress import Progress
 from flow.training.run import Trained, find_float, float_start, train_quantized, weights_in
 
 
 @dataclass(frozen=True)
-class Thresholds:
-    """N2UQ against uniform quantization; see `flow.study.subject.Subject` for what is asked of it.
+class Thresholds(Subject[Arm]):
+    """N2UQ against uniform quantization.
 
     Attributes:
-        arms: all of them.
-        data: samples.
         epochs: of every training.
         folder: of results; `seed-<n>/` in it holds the checkpoints, `builds/` and `reports/` what was built.
-        hardware: what the networks are built for.
-        progress: is told of every epoch.
     """
 
-    arms: Sequence[Arm]
-    data: Dataset
     epochs: int
     folder: Path
-    hardware: Hardware
-    progress: Progress
 
     @property
-    def dataset(self) -> str:
-        return self.data.name
-
-    def widths(self, arm: Arm) -> BitsSpec:
-        return BitsSpec.uniform(arm.spec, arm.bits)
-
-    def command(self, arm: Arm) -> str:
-        command = f"flow train --model {arm.spec.name} --bits {arm.bits} --quantizer {arm.quantizer}"
-        return f"{command} --dataset {self.dataset} --epochs {self.epochs} --seed {arm.seed}"
+    def results_folder(self) -> Path:
+        return self.folder
 
     def place(self, arm: Arm) -> Path:
         return self.folder / f"seed-{arm.seed}"
@@ -62,8 +44,8 @@ class Thresholds:
         return self.folder / "reports" / f"{arm.name}.json"
 
     def finished(self, arm: Arm) -> Path | None:
-        path = checkpoint_path(arm.spec.name, self.dataset, self.widths(arm), self.place(arm), arm.quantizer)
-        start = find_float(arm.spec, self.dataset, self.folder)
+        path = checkpoint_path(arm.spec.name, self.data.name, self.widths(arm), self.place(arm), arm.quantizer)
+        start = find_float(arm.spec, self.data.name, self.folder)
         sha256 = None if start is None else weights_in(start)
         return finished(path, self._config(arm), start_sha256=sha256, teacher_sha256=sha256)
 
@@ -75,7 +57,14 @@ class Thresholds:
         )  # fmt: skip
 
     def _config(self, arm: Arm) -> TrainConfig:
-        return recipe(arm.spec, self.dataset, self.epochs, arm.seed)
+        return recipe(arm.spec, self.data.name, self.epochs, arm.seed)
+
+    def command(self, arm: Arm) -> str:
+        command = f"flow train --model {arm.spec.name} --bits {arm.bits} --quantizer {arm.quantizer}"
+        return f"{command} --dataset {self.data.name} --epochs {self.epochs} --seed {arm.seed}"
+
+    def widths(self, arm: Arm) -> BitsSpec:
+        return BitsSpec.uniform(arm.spec, arm.bits)
 
     def row(self, arm: Arm, checkpoint: Path, report: Report | None) -> Row:
         return read_row(arm, checkpoint, report)

@@ -64,7 +64,7 @@ def build_arm(subject: Subject[A], arm: A, checkpoint: Path, reporter: Reporter)
         widths = run.with_name(f"{run.name}.yaml")
         write_whole(widths, subject.widths(arm).to_yaml())
         config = BuildConfig(
-            model=arm.spec.name, bits=str(widths), quantizer=arm.quantizer, dataset=subject.dataset,
+            model=arm.spec.name, bits=str(widths), quantizer=arm.quantizer, dataset=subject.data.name,
             data=hardware.data, board=hardware.board, max_cycles=hardware.cycles, images=hardware.images,
             checkpoint=checkpoint, seed=arm.seed, route=False,
         )  # fmt: skip

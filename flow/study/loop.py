@@ -51,8 +51,8 @@ class Study(Generic[A]):
         Returns:
             Markdown.
         """
-        with locked(self.subject.folder / ".lock"):
-            return self.subject.results(self.rows()).write(self.subject.folder, self.failed)
+        with locked(self.subject.results_folder / ".lock"):
+            return self.subject.results(self.rows()).write(self.subject.results_folder, self.failed)
 
     def train(self, arms: Sequence[A], left: TimeLeft) -> None:
         """Trains those of the arms that are not, one after another.

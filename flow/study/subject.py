@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from flow.bits import BitsSpec
-from flow.report import Report
 from flow.training.config import TrainConfig, default_config
 from keras_models.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from flow.datasets import Dataset
+    from flow.report import Report
     from flow.study.hardware import Hardware
     from flow.study.table import Results
+    from flow.training.progress import Progress
     from flow.training.run import Trained
 
 
@@ -39,21 +43,40 @@ class Arm(Protocol):
 A = TypeVar("A", bound=Arm)
 
 
-class Subject(Protocol[A]):
+@dataclass(frozen=True)
+class Subject(ABC, Generic[A]):
     """A study.
 
     Attributes:
         arms: all of them; results are of all that are found, whichever are trained here.
-        folder: of the results.
-        dataset: its name.
+        data: samples.
         hardware: what the networks are built for.
+        progress: is told of every epoch.
     """
 
     arms: Sequence[A]
-    folder: Path
-    dataset: str
+    data: Dataset
     hardware: Hardware
+    progress: Progress
 
+    @property
+    @abstractmethod
+    def results_folder(self) -> Path:
+        """Of tables and plots."""
+
+    @abstractmethod
+    def place(self, arm: A) -> Path:
+        """The folder of its checkpoint, and of the state of an unfinished training."""
+
+    @abstractmethod
+    def run(self, arm: A) -> Path:
+        """The folder of its build, which is large."""
+
+    @abstractmethod
+    def kept(self, arm: A) -> Path:
+        """The file of what the build measured, which stays."""
+
+    @abstractmethod
     def finished(self, arm: A) -> Path | None:
         """The checkpoint of an arm, None if it is not there yet.
 
@@ -61,24 +84,19 @@ class Subject(Protocol[A]):
             FlowError: there is one of another recipe, start or teacher.
         """
 
+    @abstractmethod
     def train(self, arm: A) -> Trained:
         """Trains an arm; one that was stopped goes on after its last whole epoch."""
 
-    def widths(self, arm: A) -> BitsSpec:
-        """Of every layer of a trained arm."""
-
+    @abstractmethod
     def command(self, arm: A) -> str:
         """That trains it again, for its description."""
 
-    def place(self, arm: A) -> Path:
-        """The folder of its checkpoint, and of the state of an unfinished training."""
+    @abstractmethod
+    def widths(self, arm: A) -> BitsSpec | None:
+        """Of every layer; None where a search is still to find them."""
 
-    def run(self, arm: A) -> Path:
-        """The folder of its build, which is large."""
-
-    def kept(self, arm: A) -> Path:
-        """The file of what the build measured, which stays."""
-
+    @abstractmethod
     def row(self, arm: A, checkpoint: Path, report: Report | None) -> Any:
         """What is known of a trained arm: a dataclass.
 
@@ -86,6 +104,7 @@ class Subject(Protocol[A]):
             report: of its build, if there is one.
         """
 
+    @abstractmethod
     def results(self, rows: Sequence[Any]) -> Results:
         """What the rows show; arms that are not trained yet have none."""
 

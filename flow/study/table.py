@@ -61,12 +61,11 @@ class Results:
         return markdown
 
 
-class Scored(Protocol):
+class Row(Protocol):
+    """Of one training; what a build measures is None without one."""
+
     seed: int
     accuracy: float
-
-
-class Built(Protocol):
     lut: float | None
     fits: bool | None
     differing: int | None
@@ -90,7 +89,7 @@ class Paired:
     spread: float | None
 
 
-def paired(new: Iterable[Scored], old: Iterable[Scored]) -> Paired | None:
+def paired(new: Iterable[Row], old: Iterable[Row]) -> Paired | None:
     """The rows of one network against those of another; None where they have no seed in common."""
     a, b = ({row.seed: row.accuracy for row in rows} for rows in (new, old))
     seeds = tuple(sorted(a.keys() & b.keys()))
@@ -106,9 +105,14 @@ def spread(accuracies: Sequence[float]) -> float | None:
     return 100 * (max(accuracies) - min(accuracies)) if len(accuracies) > 1 else None
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """Lines of Markdown."""
-    return [f"| {' | '.join(map(str, cells))} |" for cells in (heads, ["---"] * len(heads), *rows)]
+def table(heads: str, rows: Iterable[Sequence[object]]) -> list[str]:
+    """Lines of Markdown.
+
+    Args:
+        heads: of the columns, with ``" | "`` between.
+    """
+    titles = heads.split(" | ")
+    return [f"| {' | '.join(map(str, cells))} |" for cells in (titles, ["---"] * len(titles), *rows)]
 
 
 def percent(value: float | None, digits: int = 2) -> str:
@@ -121,12 +125,12 @@ def points(value: float | None, missing: str = DASH) -> str:
     return missing if value is None else f"{value:.2f} points"
 
 
-def luts(row: Built) -> str:
+def luts(row: Row) -> str:
     """Of a built network, and whether its board does not hold it."""
     return amount(row.lut) + (" (does not fit)" if row.fits is False else "")
 
 
-def differing(row: Built) -> str:
+def differing(row: Row) -> str:
     """Integers that differ between engines, and how many images they have computed."""
     return DASH if row.differing is None else f"{row.differing:,} ({row.images:,})"
 
