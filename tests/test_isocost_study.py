@@ -16,13 +16,14 @@ from flow.boards import find_board
 from flow.cli.isocost import isocost
 from flow.datasets import load
 from flow.errors import FlowError
-from flow.isocost import measure, train
+from flow.isocost import train
 from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Arm, Folders, Recipe, plan, reference
 from flow.isocost.left import TimeLeft, work
 from flow.isocost.results import read_row
 from flow.isocost.solve import Equal
 from flow.isocost.train import Trainer
 from flow.report.measured import report_of
+from flow.search.synthesized import Synthesized
 from flow.training.checkpoints import load_checkpoint, read_meta
 from flow.training.config import TrainConfig
 from flow.training.progress import EpochRecord, Silent
@@ -139,8 +140,10 @@ def test_mixed_widths_of_equal_luts_are_chosen_again_by_synthesis(studied, tmp_p
     """The cost model errs by a tenth at the widths that it led to."""
     place, told, first = shutil.copytree(studied, tmp_path / "study"), [], reference(TINY, 0.33)
     equal = Equal.of("luts", first, 4, BOARD, 2048)
-    monkeypatch.setattr(measure, "measured_luts", lambda spec, bits, cycles, tell: 1.1 * equal.cost(spec, bits))
-    arm, synthesized = Arm(MIXED, first, None, MIXED, 0, 4), measure.Synthesized(tmp_path / "luts.json", told.append)
+    monkeypatch.setattr(
+        "flow.search.synthesized.measured_luts", lambda spec, bits, cycles, tell: 1.1 * equal.cost(spec, bits)
+    )
+    arm, synthesized = Arm(MIXED, first, None, MIXED, 0, 4), Synthesized(tmp_path / "luts.json", told.append)
     trainer = Trainer(
         equal, BOARD, load("digits", image_shape=TINY.input_shape), load_checkpoint(place / "tiny-digits-float.h5")[0],
         Recipe(1, 1, 3), Folders(place, "luts"), synthesized, lambda arm: "flow isocost", Told(told),

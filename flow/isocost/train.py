@@ -14,7 +14,6 @@ from flow.errors import FlowError
 from flow.files import read_json
 from flow.folding.budget import UTILIZATION
 from flow.isocost.arms import MIXED, Arm, Folders, Recipe
-from flow.isocost.measure import Synthesized
 from flow.isocost.solve import Equal, one_width
 from flow.keras_env import keras
 from flow.search.budget import Budget
@@ -22,6 +21,7 @@ from flow.search.choices import SearchConfig, lowest
 from flow.search.costs import Costs, costs
 from flow.search.report import BITS, JSON, write_bits, write_found
 from flow.search.run import find_widths
+from flow.search.synthesized import Synthesized
 from flow.training.checkpoints import checkpoint_path, find_checkpoint, load_checkpoint, read_meta
 from flow.training.config import TrainConfig, default_config
 from flow.training.finished import finished
