@@ -16,12 +16,12 @@ from flow.boards import find_board
 from flow.cli.isocost import isocost
 from flow.datasets import load
 from flow.errors import FlowError
-from flow.isocost import measure
 from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Arm, Folders, Recipe, plan, reference
 from flow.isocost.rows import read_row
 from flow.isocost.solve import Equal
 from flow.isocost.subject import EqualCost, base_teacher
 from flow.report.measured import report_of
+from flow.search.synthesized import Synthesized
 from flow.study.hardware import Hardware
 from flow.study.left import TimeLeft, work
 from flow.training.checkpoints import read_meta
@@ -143,8 +143,10 @@ def test_mixed_widths_of_equal_luts_are_chosen_again_by_synthesis(studied, tmp_p
     """The cost model errs by a tenth at the widths that it led to."""
     place, told, first = shutil.copytree(studied, tmp_path / "study"), [], reference(TINY, 0.33)
     equal = Equal.of("luts", first, 4, BOARD, 2048)
-    monkeypatch.setattr(measure, "measured_luts", lambda spec, bits, cycles, tell: 1.1 * equal.cost(spec, bits))
-    arm, synthesized = Arm(MIXED, first, None, MIXED, 0, 4), measure.Synthesized(tmp_path / "luts.json", told.append)
+    monkeypatch.setattr(
+        "flow.search.synthesized.measured_luts", lambda spec, bits, cycles, tell: 1.1 * equal.cost(spec, bits)
+    )
+    arm, synthesized = Arm(MIXED, first, None, MIXED, 0, 4), Synthesized(tmp_path / "luts.json", told.append)
     subject = EqualCost(
         [arm], load("digits", image_shape=TINY.input_shape), Hardware(equal.cycles, 5), Told(told), equal,
         place / "tiny-digits-float.h5", Recipe(1, 1, 3), Folders(place, "luts"), synthesized, "flow isocost",

@@ -309,3 +309,24 @@ def test_the_command_from_search_to_bits_yaml(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 2 and "was trained with another epochs; take another --out" in capsys.readouterr().err
+
+
+def test_a_budget_of_luts_holds_by_synthesis(tmp_path, capsys, monkeypatch):
+    """The cost model errs by a tenth: widths are chosen again, and what was asked for is refused to others."""
+    tables = costs(TINY, Budget("luts", 1.0), BOARD, 0.95, 2048)
+    monkeypatch.setattr("flow.search.synthesized.measured_luts", lambda spec, bits, cycles, tell: 1.1 * tables.of(bits))
+    budget = f"{tables.of(BitsSpec.uniform(TINY, 4)):.0f}"
+    command = f"flow search --model tiny --dataset digits --budget luts={budget} --max-cycles 2048 --epochs 1"
+    monkeypatch.setattr("sys.argv", [*command.split(), "--fine-epochs", "0", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code
+    text = capsys.readouterr().out
+    found = json.loads((tmp_path / "search.json").read_text())
+    assert 0.9 < found["share_of_budget"] <= 1 and found["cycles"] == 2048
+    assert found["share_of_budget"] == pytest.approx(1.1 * tables.of(BitsSpec(**found["bits"])) / float(budget))
+    assert "by synthesis: chosen once more" in text
+    monkeypatch.setattr("sys.argv", [*command.replace("2048", "1024").split(), "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2 and "is of a search with another cycles; take another --out" in capsys.readouterr().err

@@ -40,8 +40,9 @@ def isocost(
     For every width of the weights (activations have 8 bits) the channels are multiplied until the network costs what
     the one of the widest width costs: the question of Chin et al., arXiv 2008.09916, at equal bytes, and at equal LUTs
     or cycles of this project's hardware. Added are networks that were not widened, and one whose widths were searched
-    layer by layer at the same cost. For equal LUTs the networks are synthesized before they are trained. ResNet-8's
-    float network, which comes with the project, teaches all where it knows the classes, else the model's own.
+    layer by layer at the same cost. For equal LUTs and cycles networks are synthesized before they are trained.
+    ResNet-8's float network, which comes with the project, teaches all where it knows the classes, else the model's
+    own.
 
     Results so far are in <out>/<kind>/isocost.md, .json, .csv and accuracy.svg; the command goes on where it was
     stopped, and studies of several kinds of cost in one folder share their networks. With --only several processes
@@ -51,15 +52,19 @@ def isocost(
 
     from flow.boards import find_board
     from flow.cli.tables import plain_table
+    from flow.errors import FlowError
     from flow.isocost.arms import Folders, Recipe, parse_widths, plan, reference
-    from flow.isocost.measure import FILE, Synthesized, equal_measured
+    from flow.isocost.measure import equal_measured
     from flow.isocost.solve import Equal
+    from flow.search.synthesized import FILE, Synthesized
     from flow.selection import chosen
     from flow.study.left import SECONDS, USUAL_SAMPLES, work
     from flow.training.console import duration
-    from keras_models import find_model
+    from keras_models import MODELS, find_model
 
     spec, widths, chip = find_model(model), parse_widths(bits), find_board(board)
+    if spec.name not in MODELS:
+        raise FlowError(f"--model {model}: its channels are multiplied already; name the model itself")
     recipe, console = Recipe(float_epochs, search_epochs, epochs), Console()
     folders = Folders(out or Path("runs") / f"isocost-{model}", equal)
     first = reference(spec, share)
@@ -71,11 +76,13 @@ def isocost(
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     synthesized = Synthesized(folders.results / FILE, tell)
-    images_of = None
-    if equal == "luts" and not plan_only:
+    images_of = networks = None
+    if equal != "bytes" and not plan_only:
         images_of = load(dataset, data, spec.input_shape)  # synthesis takes long, and is for nothing without
-        common = equal_measured(spec, first, widths, common, synthesized, tell)
-    arms = plan(spec, first, widths, common, chip, seeds, mixed)
+        common, networks = equal_measured(spec, first, widths, common, synthesized, tell)
+    elif equal != "bytes":
+        tell("networks by the cost model; without --plan they are synthesized first, and others may be chosen")
+    arms = plan(spec, first, widths, common, chip, seeds, mixed, networks)
     here = chosen(arms, only, "network")
     table = plain_table("network, bits, seed", "kind", "MACs", "of the common cost", right=(2, 3))
     for arm in arms:

@@ -53,7 +53,7 @@ def search(
     from flow.folding.budget import UTILIZATION
     from flow.search.budget import Budget, rate
     from flow.search.costs import check_rate, costs
-    from flow.search.report import write_bits, write_found
+    from flow.search.report import JSON, refuse_another, write_bits, write_found
     from flow.tasks import ACCURACY
     from flow.training.checkpoints import read_meta
     from flow.training.config import default_config
@@ -72,9 +72,19 @@ def search(
     tables = costs(spec, wanted, chip, UTILIZATION, max_cycles)
     tables.check(least, wanted)
     images = load(dataset, data, spec.input_shape)
+    result = {
+        "model": model, "dataset": images.name, "budget": {"kind": wanted.kind, "amount": wanted.amount},
+        "activations": activations, "activation_bits": activation_bits, "epochs": epochs, "strength": strength,
+        "seed": seed,
+    }  # fmt: skip
+    built_at = rate(wanted, max_cycles)
+    if built_at:
+        result |= {"board": board, "cycles": int(built_at[-1])}
+    refuse_another(place / JSON, result)
     recipe = default_config(images.name, spec.input_shape, quantized=True).model_copy(update={"seed": seed})
 
     from flow.search.run import find_widths, train_found
+    from flow.search.synthesized import FILE, USED, Measured, Synthesized
     from flow.training.run import float_start
 
     command = shlex.join(
@@ -90,15 +100,23 @@ def search(
         try:
             start = float_start(spec, images, place, progress, seed)
             learning = recipe.model_copy(update={"epochs": epochs, **LEARNING})
+            measured = None
+            if built_at:
+                synthesized = Synthesized(place / FILE, progress.on_message)
+                measured = Measured(
+                    spec, tables, int(built_at[-1]), tables.budget, USED, least, synthesized, progress.on_message
+                )
             found = find_widths(
-                spec, images, start, wanted, tables, fixed, config, learning, place, progress
-            )  # fmt: skip
-            file, cost = write_bits(found.bits, place), tables.of(found.bits)
-            progress.on_message(f"whole widths: {cost / tables.budget:.1%} of the budget: {file}")
-            result = {
-                "model": model, "dataset": images.name, "budget": {"kind": wanted.kind, "amount": wanted.amount},
-                "share_of_budget": cost / tables.budget, "learned": found.learned, "bits": found.bits.model_dump(),
-                "epochs": epochs, "fine_epochs": fine_epochs, "strength": strength, "seed": seed, "command": command,
+                spec, images, start, wanted, tables, fixed, config, learning, place, progress, correct=measured
+            )
+            if measured:
+                measured.check(found.bits)
+            share = measured.share(found.bits) if measured else tables.of(found.bits) / tables.budget
+            file = write_bits(found.bits, place)
+            progress.on_message(f"whole widths: {share:.1%} of the budget: {file}")
+            result |= {
+                "share_of_budget": share, "learned": found.learned, "bits": found.bits.model_dump(),
+                "fine_epochs": fine_epochs, "command": command,
             }  # fmt: skip
             if fine_epochs:
                 fine = recipe.model_copy(update={"epochs": fine_epochs})
@@ -107,7 +125,7 @@ def search(
                 scores = meta.scores if meta.accuracy is None else {ACCURACY: meta.accuracy}
                 result |= {"scores": scores, "test_images": meta.test_images, "checkpoint": path.name}
                 line = ["flow", "build", "--model", model, "--bits", str(file), "--checkpoint", str(path)]
-                line += ["--dataset", images.name, *(["--data", str(data)] if data else []), *rate(wanted, max_cycles)]
+                line += ["--dataset", images.name, *(["--data", str(data)] if data else []), *built_at]
                 progress.on_message(f"{meta.score_text}; build it with")
                 progress.on_message(f"    {shlex.join([*line, '--board', board])}")
             write_found(result, found.path, found.bits, place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,8 +137,9 @@ def parse_widths(text: str) -> list[int]:
 
 
 def plan(
-    spec: ModelSpec, narrowest: ModelSpec, widths: list[int], equal: Equal, board: Board, seeds: int, mixed: bool = True
-) -> list[Arm]:
+    spec: ModelSpec, narrowest: ModelSpec, widths: list[int], equal: Equal, board: Board, seeds: int,
+    mixed: bool = True, networks: Mapping[int, ModelSpec] | None = None,
+) -> list[Arm]:  # fmt: skip
     """The networks of a study, those of the first seed first.
 
     Args:
@@ -145,11 +147,13 @@ def plan(
         widths: ascending.
         board: that all networks must fit, by the cost model, at the study's cycles.
         mixed: whether a network with searched widths is among them.
+        networks: of the common cost, for each width, where synthesis has found them; else the cost model does.
 
     Raises:
         FlowError: a width has no network of the common cost, or one does not fit the board.
     """
-    solved = {bits: solve_multiplier(spec, bits, equal).spec for bits in widths[:-1]} | {widths[-1]: narrowest}
+    solved = networks or {bits: solve_multiplier(spec, bits, equal).spec for bits in widths[:-1]}
+    solved = {**solved, widths[-1]: narrowest}
     arms = []
     for seed in range(seeds):
         arms += [Arm(ONE_WIDTH, network, one_width(network, b), str(b), seed) for b, network in solved.items()]
@@ -160,7 +164,7 @@ def plan(
             others = (bits for bits in widths[:-1] if solved[bits].name != narrowest.name)
             arms += [Arm(NOT_WIDENED, narrowest, one_width(narrowest, bits), str(bits), seed) for bits in others]
     known = [(arm.spec, arm.bits) for arm in arms if arm.bits and arm.seed == 0]
-    check_fits(known, board, equal.cycles, slower=equal.kind != "cycles")
+    check_fits(known, board, equal.cycles, equal.kind != "cycles", equal.ratios)
     return arms
 
 

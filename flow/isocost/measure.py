@@ -1,123 +1,65 @@
-"""What networks take in synthesis, before they are trained: the cost model errs by some percent."""
+"""Networks of a common cost as synthesis counts it, found before any is trained."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from flow import paths
-from flow.adders import available
-from flow.bits import BitsSpec
-from flow.files import locked, read_json, write_json
-from flow.folding import cost
-from flow.folding.schedule import fifo_depths
-from flow.folding.solve import for_cycles
-from flow.isocost.solve import Equal, Solved, one_width, solve_multiplier
-from flow.rtl import write
-from flow.search.skeleton import skeleton
-from flow.synth import network
+from flow.errors import FlowError
+from flow.isocost.solve import Equal, networks_about, one_width
+from flow.search.synthesized import Synthesized
 from keras_models.spec import ModelSpec
 
-FILE = "measured.json"
 #: a network this near the common cost is not looked for again
 _NEAR = 0.025
-_ROUNDS = 3
-#: layers between two lines of progress
-_STEP = 8
-
-
-def measured_luts(spec: ModelSpec, bits: BitsSpec, cycles: int, tell: Callable[[str], None]) -> float:
-    """LUTs of logic and memory of a network with random weights, synthesized layer by layer.
-
-    Args:
-        bits: of every layer.
-        cycles: between frames, at most.
-        tell: is told now and then how far it is.
-    """
-    graph = skeleton(spec, bits)
-    folding = for_cycles(graph, cycles, adders=available())
-    sizes = {name: found.lut for name, found in cost.network(graph, folding, fifo_depths(graph, folding)).items()}
-
-    def progress(name: str, found: object, done: int, total: int) -> None:
-        if done % _STEP == 0 or done == total:
-            tell(f"    {done} of {total} modules synthesized")
-
-    with tempfile.TemporaryDirectory() as folder:
-        design = write(graph, folding, Path(folder))
-        return network.measure(design, sizes, paths.cache() / "synth", progress).total.luts_used
-
-
-class Synthesized:
-    """LUTs of untrained networks by synthesis, each synthesized once.
-
-    Args:
-        file: JSON, where they are kept.
-        tell: is told of each network.
-    """
-
-    def __init__(self, file: Path, tell: Callable[[str], None]) -> None:
-        self._file, self._tell = file, tell
-
-    def known(self, spec: ModelSpec, bits: BitsSpec, cycles: int) -> float | None:
-        """What was found before, None if the network was not synthesized."""
-        return self._all().get(_key(spec, bits, cycles))
-
-    def luts(self, spec: ModelSpec, bits: BitsSpec, cycles: int) -> float:
-        """LUTs of logic and memory at so many cycles between frames."""
-        found, key = self.known(spec, bits, cycles), _key(spec, bits, cycles)
-        if found is None:
-            self._tell(f"{key}: synthesizing, before anything is trained on")
-            found = measured_luts(spec, bits, cycles, self._tell)
-            with locked(self._file.with_suffix(".lock")):  # another process may have added others
-                write_json(self._file, self._all() | {key: found})
-        self._tell(f"{key}: {found:,.0f} LUTs by synthesis")
-        return found
-
-    def _all(self) -> dict[str, float]:
-        return read_json(self._file) if self._file.is_file() else {}
-
-
-def _key(spec: ModelSpec, bits: BitsSpec, cycles: int) -> str:
-    """For people too: the one width of the weights, or a hash of all widths."""
-    widths = set(bits.weights.values())
-    alike = len(widths) == 1 and bits == one_width(spec, min(widths))
-    return f"{spec.name} {f'w{min(widths)}' if alike else bits.label(spec)} {cycles} cycles"
+_ROUNDS = 5
 
 
 def equal_measured(
     spec: ModelSpec, reference: ModelSpec, widths: Sequence[int], equal: Equal, synthesized: Synthesized,
     tell: Callable[[str], None],
-) -> Equal:  # fmt: skip
-    """The common cost in LUTs as synthesis counts them, and what multiplies the cost model's at each width.
+) -> tuple[Equal, dict[int, ModelSpec]]:  # fmt: skip
+    """The common cost in LUTs as synthesis counts them, and for each width the network that has it.
 
-    A network is chosen by the cost model, synthesized, and chosen again with the ratio that was found, until it is near
-    enough or does not change.
+    The network that is nearest by the cost model is synthesized, then the nearest of the others by the ratio that was
+    found, until one is near enough; after some, the nearest is taken. For equal cycles the LUTs are those that the
+    reference takes at these cycles, so that all fill the board alike.
 
     Args:
         reference: the network that sets the cost at the widest width.
         widths: ascending.
         synthesized: asked for the LUTs of each network.
         tell: is told how near each comes.
+
+    Raises:
+        FlowError: no network that was synthesized is within the tolerance.
     """
-
-    def luts(network_spec: ModelSpec, bits: int) -> float:
-        return synthesized.luts(network_spec, one_width(network_spec, bits), equal.cycles)
-
     widest = widths[-1]
-    target = luts(reference, widest)
-    ratios = {widest: target / equal.cost(reference, one_width(reference, widest))}
+    taken = synthesized.luts(reference, one_width(reference, widest), equal.cycles)
+    target = taken if equal.kind == "luts" else min(taken, equal.lut)
+    ratios = {widest: taken / equal.estimated_luts(reference, widest)}
     tell(f"{reference.name} at {widest} bits sets the common cost, {ratios[widest]:.1%} of the estimate")
+    networks = {widest: reference}
     for bits in widths[:-1]:
-        found: Solved | None = None
-        for _ in range(_ROUNDS):
-            before, found = found, solve_multiplier(spec, bits, equal.measured(target, ratios))
-            if before is not None and before.spec.name == found.spec.name:
+        about = networks_about(spec, bits, equal.measured(target, ratios))
+        options = [(network, equal.estimated_luts(network, bits)) for network in about]
+        tried: list[tuple[ModelSpec, float]] = []
+        ratio = 1.0
+        while options and len(tried) < _ROUNDS:
+            network, estimate = min(options, key=lambda option: abs(ratio * option[1] / target - 1))
+            options.remove((network, estimate))
+            luts = synthesized.luts(network, one_width(network, bits), equal.cycles)
+            ratio, share = luts / estimate, luts / target
+            tried.append((network, share))
+            tell(f"{network.name} at {bits} bits: {share:.1%} of the common cost")
+            if abs(share - 1) <= _NEAR:
                 break
-            plain = equal.cost(found.spec, one_width(found.spec, bits))
-            real = luts(found.spec, bits)
-            ratios[bits] = real / plain
-            tell(f"{found.spec.name} at {bits} bits: {real / target:.1%} of the common cost")
-            if abs(real / target - 1) <= _NEAR:
-                break
-    return equal.measured(target, ratios)
+        best, share = min(tried, key=lambda pair: abs(pair[1] - 1))
+        if abs(share - 1) > equal.tolerance:
+            raise FlowError(
+                f"{spec.name} at {bits} bits: no width multiplier was found whose network takes {target:,.0f} LUTs by "
+                f"synthesis within {equal.tolerance:.0%}; the nearest, {best.name}, takes {share:.1%}; another --share "
+                f"or --cycles may have one"
+            )
+        networks[bits] = best
+        ratios[bits] = share * target / equal.estimated_luts(best, bits)
+    return equal.measured(target, ratios), {bits: networks[bits] for bits in widths}

@@ -109,9 +109,15 @@ class Equal:
         """The share of the target that a network may miss."""
         return TOLERANCES[self.kind]
 
-    def measured(self, target: float, ratios: Mapping[int, float]) -> Equal:
-        """The same with LUTs as synthesis counts them."""
-        return replace(self, target=target, ratios=dict(ratios))
+    def measured(self, luts: float, ratios: Mapping[int, float]) -> Equal:
+        """The same with LUTs as synthesis counts them: those that all take, and their ratios to the cost model's."""
+        return replace(self, ratios=dict(ratios), **{"target" if self.kind == "luts" else "lut": luts})
+
+    def estimated_luts(self, spec: ModelSpec, bits: int) -> float:
+        """Of a network with one width, by the cost model alone; infinite where it is too wide for the rate."""
+        with suppress(FlowError):
+            return _hardware(spec, one_width(spec, bits).to_yaml(), self.cycles)[0]
+        return float("inf")
 
     def cost(self, spec: ModelSpec, bits: BitsSpec) -> float:
         """What a network costs, of the kind of the target; in hardware by the cost model and what is known of it.
@@ -141,7 +147,7 @@ class Equal:
         if luts is not None and self.kind == "luts":
             return luts / self.target
         if luts is not None and self.kind == "cycles":
-            within = luts <= self.lut * UTILIZATION / PLANNED_UTILIZATION  # as much as a build may fill
+            within = luts <= self.lut * (1 + self.tolerance)
             return _hardware(spec, bits.to_yaml(), self.cycles)[1] / self.target if within else None
         cost = self.cost(spec, bits)
         return cost / self.target if isfinite(cost) else None
@@ -201,8 +207,7 @@ def solve_multiplier(spec: ModelSpec, bits: int, equal: Equal, most: float = 4.0
         near = _about(choices, affordable, lambda m: missed(m) <= equal.tolerance)
         best = min(_folding_well(spec, near, bits, equal.cycles), key=missed)
     else:
-        about = max((m for m in choices[::_COARSE] if affordable(m)), default=choices[0])
-        near = [m for m in choices if 0.65 * about <= m <= 1.35 * about]
+        near = _around(choices, affordable)
         within = [m for m in near if missed(m) <= equal.tolerance and affordable(m)]
         best = max(within, default=min(near, key=missed))
     if missed(best) > equal.tolerance:
@@ -211,6 +216,26 @@ def solve_multiplier(spec: ModelSpec, bits: int, equal: Equal, most: float = 4.0
             f"within {equal.tolerance:.0%}; the nearest, {best:g}, costs {at(best):,.0f}"
         )
     return Solved(widened(spec, best), best, bits, at(best))
+
+
+def networks_about(spec: ModelSpec, bits: int, equal: Equal, most: float = 4.0) -> list[ModelSpec]:
+    """The networks about the widest one that costs no more LUTs than there may be, and, of equal cycles, has them."""
+
+    @cache
+    def luts(multiplier: float) -> float:
+        network = widened(spec, multiplier)
+        return equal.estimated_luts(network, bits) * equal.ratios.get(bits, 1.0)
+
+    near = _around(breakpoints(spec, most), lambda multiplier: luts(multiplier) <= equal.luts * _EQUAL)
+    networks = {network.name: network for network in (widened(spec, m) for m in near if isfinite(luts(m)))}
+    least = (1 - equal.tolerance) * equal.cycles if equal.kind == "cycles" else 0
+    return [n for n in networks.values() if _hardware(n, one_width(n, bits).to_yaml(), equal.cycles)[1] >= least]
+
+
+def _around(choices: Sequence[float], affordable: Callable[[float], bool]) -> list[float]:
+    """The multipliers about the widest one that a coarse scan finds affordable."""
+    about = max((m for m in choices[::_COARSE] if affordable(m)), default=choices[0])
+    return [m for m in choices if 0.65 * about <= m <= 1.35 * about]
 
 
 def _about(
@@ -235,24 +260,30 @@ def _folding_well(spec: ModelSpec, multipliers: Sequence[float], bits: int, cycl
     return [m for m, lut in luts.items() if lut <= _FOLDS_WELL * min(luts.values())] or list(multipliers)
 
 
-def check_fits(networks: Sequence[tuple[ModelSpec, BitsSpec]], board: Board, cycles: int, slower: bool = True) -> None:
+def check_fits(
+    networks: Sequence[tuple[ModelSpec, BitsSpec]], board: Board, cycles: int, slower: bool = True,
+    ratios: Mapping[int, float] | None = None,
+) -> None:  # fmt: skip
     """Raises FlowError where a network's estimate does not fit the board at these cycles: names it, and what would fit.
 
     Args:
-        networks: with the width of every layer.
+        networks: with the width of every layer, one for all weights of a network.
         slower: whether more cycles are a way out.
+        ratios: as of `Equal`.
     """
-    budget = Amount(board.lut, board.ff, board.dsp, board.bram36) * UTILIZATION
+    full = Amount(board.lut, board.ff, board.dsp, board.bram36) * UTILIZATION
     graphs = [skeleton(spec, bits) for spec, bits in networks]
     problems = []
     for (spec, bits), graph in zip(networks, graphs):
+        ratio = (ratios or {}).get(min(bits.weights.values()), 1.0)
+        budget = replace(full, lut=full.lut / ratio)
         problem = _excess(graph, budget, cycles)
         if problem:
             problems.append(f"{spec.name} at {', '.join(map(str, sorted(set(bits.weights.values()))))} bits: {problem}")
     if not problems:
         return
     more = [cycles * 2**k for k in range(1, 11)] if slower else []
-    enough = next((c for c in more if not any(_excess(graph, budget, c) for graph in graphs)), None)
+    enough = next((c for c in more if not any(_excess(graph, full, c) for graph in graphs)), None)
     advice = "" if enough is None else f"--cycles {enough} would do, or "
     raise FlowError(f"{cycles} cycles between frames on {board.name}: {'; '.join(problems)}; {advice}a smaller --share")
 

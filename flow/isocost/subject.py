@@ -13,7 +13,6 @@ from flow.errors import FlowError
 from flow.files import read_json
 from flow.folding.budget import UTILIZATION
 from flow.isocost.arms import MIXED, Arm, Folders, Recipe
-from flow.isocost.measure import Synthesized
 from flow.isocost.rows import About, Row, read_row, results
 from flow.isocost.solve import Equal, one_width
 from flow.keras_env import keras
@@ -23,6 +22,7 @@ from flow.search.choices import LEARNING, SearchConfig, lowest
 from flow.search.costs import Costs, costs
 from flow.search.report import BITS, JSON, write_bits, write_found
 from flow.search.run import find_widths
+from flow.search.synthesized import Synthesized
 from flow.study.subject import Subject
 from flow.study.subject import recipe as quantized_recipe
 from flow.study.table import Results

@@ -9,9 +9,25 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from flow.bits import BitsSpec
-from flow.files import write_json, write_whole
+from flow.errors import FlowError
+from flow.files import read_json, write_json, write_whole
 
 BITS, JSON, PLOT = "bits.yaml", "search.json", "widths.svg"
+
+
+def refuse_another(file: Path, search: dict) -> None:
+    """Raises FlowError where a folder holds the result of a search that was asked for with other options.
+
+    Args:
+        file: of the result, which need not be there.
+        search: the options.
+    """
+    if not file.is_file():
+        return
+    found = read_json(file)
+    changed = [name for name, value in search.items() if name in found and found[name] != value]
+    if changed:
+        raise FlowError(f"{file}: is of a search with another {', '.join(changed)}; take another --out")
 
 
 def write_bits(bits: BitsSpec, folder: Path) -> Path:

@@ -39,6 +39,8 @@ from keras_models.spec import ModelSpec
 PATH = "widths.json"
 #: training samples on which whole widths are compared
 RANKING_IMAGES = 4000
+#: times that whole widths are chosen once more, because synthesis counts something else than the cost model
+_CORRECTIONS = 4
 
 
 def find_widths(
@@ -57,7 +59,7 @@ def find_widths(
         recipe: of the training; widths are learned at `quantizer_rate` times its learning rate.
         folder: for the state and the path.
         teacher: of the soft labels; `start` if not given.
-        correct: is shown the whole widths; where it gives other costs, they are chosen once more, by these.
+        correct: is shown the whole widths; where it gives other costs, they are chosen once more, by these, some times.
     """
     teacher = teacher or start
     hashes = weights_sha256(start), weights_sha256(teacher)
@@ -101,8 +103,11 @@ def find_widths(
         return _best(tried, model, widths, spec.task, data, progress)
 
     bits = chosen(costs)
-    corrected = correct(bits) if correct else None
-    bits = bits if corrected is None else chosen(corrected)
+    for _ in range(_CORRECTIONS if correct else 0):
+        corrected = correct(bits)
+        if corrected is None:
+            break
+        bits = chosen(corrected)
     widths.assign(bits)
     measure_statistics(model, data.x_train[:STATISTICS_IMAGES])
     network = spec.build_float()
