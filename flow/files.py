@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,11 +89,12 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def locked(path: Path, held: str | None = None) -> Iterator[None]:
+def locked(path: Path, held: str | None = None, waits: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Holds the lock file `path`; the system frees it even when the process is killed.
 
     Args:
         held: the message of the error if another process holds it; without one, its end is waited for.
+        waits: is called before such a wait.
 
     Raises:
         FlowError: the lock is held, or the file cannot be written.
@@ -103,7 +104,10 @@ def locked(path: Path, held: str | None = None) -> Iterator[None]:
         handle = path.open("w")
     with handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX if held is None else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise FlowError(held) from error
+            if held is not None:
+                raise FlowError(held) from error
+            waits()
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield

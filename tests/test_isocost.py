@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from flow.folding import estimate
 from flow.folding.solve import for_cycles
 from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Recipe, parse_widths, plan, reference
 from flow.isocost.measure import equal_measured
-from flow.isocost.results import Row, gains, markdown, means, plot
+from flow.isocost.plot import plot
+from flow.isocost.rows import About, Row, equal_text, gains, markdown, means
 from flow.isocost.solve import Equal, breakpoints, check_fits, one_width, solve_multiplier
 from flow.search.budget import Budget
 from flow.search.costs import costs
@@ -250,12 +252,22 @@ def row(weights: str, group: str, accuracy: float, seed: int = 0) -> Row:
     return Row("resnet8-x1.1", group, weights, *found, 30_000.0, 2, 8.5, 100, 0, 5, 0.987)
 
 
+def about() -> About:
+    equal, teacher = equal_of("bytes"), {"network": "resnet8", "accuracy": 0.9, "sha256": "a" * 64}
+    return About("flow isocost", "cifar10", Recipe(10, 6, 20), teacher, "pynq-z2", equal)
+
+
 def test_a_table_and_a_plot():
     rows = [row("1", ONE_WIDTH, 0.7), row("4", ONE_WIDTH, 0.8), row("4", NOT_WIDENED, 0.6), row("mixed", MIXED, 0.81)]
-    text = markdown(rows, equal_of("bytes"))
-    assert "bytes of weights" in text and "| 98.7% |" in text
+    rows[0] = replace(rows[0], within=False, fits=False, deployed=0.701)
+    text = markdown(rows, about())
+    assert "bytes of weights, within 2%; board: pynq-z2" in text and "| 98.7% |" in text
+    assert "Teacher: the float resnet8, 90.00%" in text and "\n    flow isocost\n" in text
+    assert "Trained on cifar10; epochs: 10 of a float start, 20 quantized, 6 of these in a search" in text
+    assert "| 70.00% | 70.10% | 100.0% | 98.7% | no |" in text and "| 30,000 (does not fit) | 2 | 8.5 |" in text
+    assert text.count("does not fit") == 1
     assert text.index("80.00%") < text.index("70.00%") < text.index("81.00%")
-    assert plot(rows, equal_of("bytes")).count("<svg") == 1
+    assert plot(rows, equal_text(equal_of("bytes"))).count("<svg") == 1
 
 
 def test_seeds_and_what_mixed_widths_gain():
@@ -267,7 +279,7 @@ def test_seeds_and_what_mixed_widths_gain():
     assert gain.seeds == (0, 1) and gain.points == pytest.approx(1.0) and gain.spread == pytest.approx(3.0)
     four = next(mean for mean in means(rows) if mean.weights == "4")
     assert four.accuracy == pytest.approx(0.815) and four.spread == pytest.approx(3.0)
-    text = markdown(rows, equal_of("bytes"))
+    text = markdown(rows, about())
     assert "Searched widths against 4 bits for all layers" in text and "+1.00 points; spread of the seeds 3.00" in text
 
 

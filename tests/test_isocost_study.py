@@ -16,15 +16,15 @@ from flow.boards import find_board
 from flow.cli.isocost import isocost
 from flow.datasets import load
 from flow.errors import FlowError
-from flow.isocost import train
 from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Arm, Folders, Recipe, plan, reference
-from flow.isocost.left import TimeLeft, work
-from flow.isocost.results import read_row
+from flow.isocost.rows import read_row
 from flow.isocost.solve import Equal
-from flow.isocost.train import Trainer
+from flow.isocost.subject import EqualCost, base_teacher
 from flow.report.measured import report_of
 from flow.search.synthesized import Synthesized
-from flow.training.checkpoints import load_checkpoint, read_meta
+from flow.study.hardware import Hardware
+from flow.study.left import TimeLeft, work
+from flow.training.checkpoints import read_meta
 from flow.training.config import TrainConfig
 from flow.training.progress import EpochRecord, Silent
 from flow.training.run import train_float
@@ -97,9 +97,12 @@ def test_a_study_trains_and_goes_on(studied):
         (ONE_WIDTH, "1"), (ONE_WIDTH, "4"), (MIXED, "mixed"), (NOT_WIDENED, "1"),
     ]  # fmt: skip
     assert all(r["share"] <= 1.02 for r in found["rows"]) and len(found["gains"]) == 1
+    assert found["command"].startswith("flow isocost --model tiny --bits 1,4") and found["dataset"] == "digits"
+    assert found["recipe"] == {"float_epochs": 1, "search_epochs": 1, "epochs": 3} and found["tolerance"] == 0.02
+    assert found["teacher"]["sha256"] == read_meta(studied / "tiny-digits-float.h5").sha256
     again = call(*OPTIONS, "--out", str(studied))
     assert again.exit_code == 0, again.output
-    assert "epochs" not in again.output and "network 1" not in again.output
+    assert "epochs from the float" not in again.output and "network 1" not in again.output
     assert (results / "accuracy.svg").is_file() and (results / "isocost.md").read_text() in again.output
     mixed = results / "mixed-seed-0"
     assert {"bits.yaml", "search.json", "widths.svg"} <= {path.name for path in mixed.iterdir()}
@@ -144,32 +147,35 @@ def test_mixed_widths_of_equal_luts_are_chosen_again_by_synthesis(studied, tmp_p
         "flow.search.synthesized.measured_luts", lambda spec, bits, cycles, tell: 1.1 * equal.cost(spec, bits)
     )
     arm, synthesized = Arm(MIXED, first, None, MIXED, 0, 4), Synthesized(tmp_path / "luts.json", told.append)
-    trainer = Trainer(
-        equal, BOARD, load("digits", image_shape=TINY.input_shape), load_checkpoint(place / "tiny-digits-float.h5")[0],
-        Recipe(1, 1, 3), Folders(place, "luts"), synthesized, lambda arm: "flow isocost", Told(told),
+    subject = EqualCost(
+        [arm], load("digits", image_shape=TINY.input_shape), Hardware(equal.cycles, 5), Told(told), equal,
+        place / "tiny-digits-float.h5", Recipe(1, 1, 3), Folders(place, "luts"), synthesized, "flow isocost",
     )  # fmt: skip
-    assert trainer.train(arm).is_file() and trainer.finished(arm)
+    assert subject.train(arm).save(subject.command(arm), subject.place(arm)) == subject.finished(arm)
     (again,) = [text for text in told if "chosen once more" in text]
     assert float(again.split()[2].rstrip("%")) > 105
-    luts = synthesized.known(first, trainer.widths(arm), equal.cycles)
+    luts = synthesized.known(first, subject.widths(arm), equal.cycles)
     assert 0.9 < luts / equal.target <= 1.02
-    row = read_row(arm, trainer.widths(arm), equal, trainer.finished(arm), None, luts)
+    row = read_row(arm, subject.widths(arm), equal, subject.finished(arm), None, luts)
     assert row.share == luts / equal.target and row.measured_share is None
 
 
 def test_resnet8_teaches_other_networks_of_its_classes(tmp_path, monkeypatch):
     """Its float network comes with the project; what is in the study's folder goes before it."""
-    monkeypatch.setattr(train, "load_checkpoint", lambda path: (path.name, None))
-    monkeypatch.setattr(train, "float_start", lambda spec, *rest: f"{spec.name}'s own")
+    monkeypatch.setattr("flow.isocost.subject.float_checkpoint", lambda spec, *rest: Path(f"{spec.name}'s own"))
     digits, told = load("digits", image_shape=TINY.input_shape), []
     photographs = replace(digits, name="cifar10")
-    assert train.base_teacher(MODELS["mobilenet"], photographs, tmp_path, Told(told)) == "resnet8-cifar10-float.h5"
+
+    def teacher(name: str, data) -> str:
+        return base_teacher(MODELS[name], data, tmp_path, Told(told)).name
+
+    assert teacher("mobilenet", photographs) == "resnet8-cifar10-float.h5"
     assert "teacher: " in told[0] and "on the test samples" in told[0]
-    assert train.base_teacher(MODELS["mobilenet"], digits, tmp_path, Told(told)) == "mobilenet's own"
-    assert train.base_teacher(MODELS["lenet"], photographs, tmp_path, Told(told)) == "lenet's own", "of another shape"
+    assert teacher("mobilenet", digits) == "mobilenet's own"
+    assert teacher("lenet", photographs) == "lenet's own", "of another shape"
     for suffix in (".h5", ".json"):
         (tmp_path / f"mobilenet-cifar10-float{suffix}").touch()
-    assert train.base_teacher(MODELS["mobilenet"], photographs, tmp_path, Told(told)) == "mobilenet's own"
+    assert teacher("mobilenet", photographs) == "mobilenet's own"
 
 
 class Told(Silent):
@@ -198,6 +204,7 @@ def test_a_network_is_built_and_its_figures_stay(studied):
     operations = (w.macs * w.weight_bits * min(w.input_bits, 8) for w in report.work.values())
     assert row["bit_operations"] == sum(operations)
     assert (row["differing"], row["images"], report.is_exact) == (0, 5, True)
+    assert row["deployed"] == report.accuracy.deployed and row["fits"] and row["within"] is None, "it is to cost less"
     assert row["lut"] == report.resources.total.luts_used and row["dsp"] == report.resources.total.dsp
     assert row["interval_cycles"] == report.latency.interval_cycles <= 2048 + 24
     assert row["measured_share"] == pytest.approx(row["share"])

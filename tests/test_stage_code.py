@@ -33,7 +33,7 @@ UNUSED = {
     "rtl": ("synth", "simulate.fast", "report", "training.console"),
     "simulate": ("synth", "report", "comparison"),
     "synthesize": ("simulate.fast", "report", "comparison"),
-    "report": ("study", "sweep", "isocost", "search", "cli"),
+    "report": ("study", "n2uq_study", "isocost", "sweep", "search", "cli"),
 }
 
 

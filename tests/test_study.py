@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import typer
-from reports import PLAIN
+from reports import PLAIN, changed
+from rich.console import Console
 from typer.testing import CliRunner
 
 from flow.bits import BitsSpec
 from flow.cli.study import study
 from flow.datasets import load
-from flow.errors import FlowError
+from flow.errors import CheckFailed, FlowError
 from flow.keras_env import keras
+from flow.n2uq_study.arms import plan
+from flow.n2uq_study.plot import accuracy_plot, lut_plot
+from flow.n2uq_study.rows import Row, gains, markdown
+from flow.n2uq_study.subject import Thresholds
 from flow.pipeline.build import Built
+from flow.pipeline.reporter import Reporter
 from flow.report import check
 from flow.selection import chosen
-from flow.study.arms import ARMS
-from flow.study.build import build_arm
-from flow.study.plot import accuracy_plot, lut_plot
-from flow.study.results import Row, gains, markdown, read_rows
-from flow.study.train import recipe
+from flow.study.hardware import Hardware, build_arm
+from flow.study.loop import Study
+from flow.study.subject import recipe
 from flow.training.checkpoints import checkpoint_dir, read_meta
 from flow.training.config import TrainConfig
+from flow.training.progress import Silent
 from flow.training.run import Trained, train_float
 from keras_models import MODELS
 from keras_models.ranges import Ranges
 
+TINY = MODELS["tiny"]
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 
 
@@ -40,21 +46,27 @@ def call(*arguments: str):
     return CliRunner().invoke(app, ["--model", "tiny", "--dataset", "digits", *arguments])
 
 
+def subject(folder: Path, model: str = "tiny", dataset: str = "digits", epochs: int = 1, **hardware) -> Thresholds:
+    data = replace(load("digits", image_shape=TINY.input_shape), name=dataset)
+    return Thresholds(plan(MODELS[model]), data, Hardware(**hardware), Silent(), epochs, folder)
+
+
 def row(quantizer: str, seed: int, accuracy: float, lut: float | None = None, bits: int = 2) -> Row:
     interval = None if lut is None else 100
     return Row(f"{quantizer}-{seed}", bits, quantizer, seed, 1, accuracy, 100, 1.0, lut, interval, 0, 5)
 
 
 def test_the_arms_are_those_of_the_comparison():
-    found = {(arm.bits, arm.quantizer, arm.seed) for arm in ARMS}
-    assert len(found) == len(ARMS) == 12
+    arms = plan(TINY)
+    found = {(arm.bits, arm.quantizer, arm.seed) for arm in arms}
+    assert len(found) == len(arms) == 12
     assert {(b, q, 0) for b in (2, 3, 4) for q in ("n2uq", "uniform")} < found
     assert {(2, q, s) for q in ("n2uq", "uniform", "n2uq-thresholds", "n2uq-weights") for s in (0, 1)} < found
-    assert {arm.bits for arm in ARMS if arm.hardware} == {2, 3, 4}
+    assert {arm.bits for arm in arms if arm.hardware} == {2, 3, 4}
     with pytest.raises(FlowError, match="unknown arm 'n2uq-w2a2-seed-9': did you mean 'n2uq-w"):
-        chosen(ARMS, "n2uq-w2a2-seed-9", "arm")
+        chosen(arms, "n2uq-w2a2-seed-9", "arm")
     with pytest.raises(FlowError, match="names no arm"):
-        chosen(ARMS, " ,", "arm")
+        chosen(arms, " ,", "arm")
 
 
 def test_gains_are_differences_of_equal_seeds_and_their_spread():
@@ -91,42 +103,77 @@ def test_what_a_study_cannot_do_is_said_before_training(arguments, message, tmp_
     assert not any(tmp_path.iterdir())
 
 
+def trained(seed: int) -> Trained:
+    """The first arm, not trained at all."""
+    keras.utils.set_random_seed(seed)
+    bits = BitsSpec.uniform(TINY, 2)
+    model, ranges = TINY.build_quantized(bits, quantizer="n2uq"), Ranges.default(TINY, bits)
+    config, scores = recipe(TINY, "digits", 1, 0), {"accuracy": 0.5}
+    return Trained(TINY, model, "digits", config, [{"seconds": 2.0}], scores, 10, bits, ranges, "n2uq")
+
+
 def test_a_build_is_of_these_weights(tmp_path, monkeypatch):
-    """The study builds with the weights it trained, and takes no report of others."""
-    given, told = [], []
+    """The study builds with the weights it trained, and takes no report of others; one that is kept is built again for
+    more images only.
+    """
+    given, told, plain = [], [], [PLAIN]
 
     def build(config, folder, reporter):
         given.append(config)
         report = folder / "8_report" / "report.json"
-        report.parent.mkdir(parents=True)
-        report.write_text(json.dumps(PLAIN))
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.write_text(json.dumps(plain[-1]))
         return Built(folder, {}, 1.0)
 
-    monkeypatch.setattr("flow.study.build.build", build)
-    arm, tiny = chosen(ARMS, "n2uq-w2a2-seed-0", "arm")[0], MODELS["tiny"]
-    config = recipe(tiny, "digits", 1, 0)
-    for seed in (0, 1):
-        keras.utils.set_random_seed(seed)
-        bits = BitsSpec.uniform(tiny, 2)
-        model = tiny.build_quantized(bits, quantizer="n2uq")
-        trained = Trained(tiny, model, "digits", config, [{"seconds": 2.0}], {"accuracy": 0.5}, 10, bits,
-                          Ranges.default(tiny, bits), "n2uq")  # fmt: skip
-        path = trained.save("flow study", tmp_path / "seed-0")
-        if seed == 0:
-            assert read_rows(tiny, "digits", 1, tmp_path, told.append)[0].lut is None
-            build_arm(arm, path, tmp_path, "tiny", "digits", None, 4000, 50, None)
-            (row,) = read_rows(tiny, "digits", 1, tmp_path, told.append)
-            assert row.lut == check(PLAIN).resources.total.luts_used and row.seconds_an_epoch == 2.0 and not told
+    monkeypatch.setattr("flow.study.hardware.build", build)
+    reporter, arm = Reporter(Console(quiet=True)), plan(TINY)[0]
+
+    def study(cycles: int = 4000, images: int = 50) -> Study:
+        return Study(subject(tmp_path, cycles=cycles, images=images), told.append)
+
+    path = trained(0).save("flow study", tmp_path / "seed-0")
+    assert study().rows()[0].lut is None
+    for images in (50, 100):
+        build_arm(study(images=images).subject, arm, path, reporter)
+    (row,) = study().rows()
+    assert row.lut == check(PLAIN).resources.total.luts_used and row.seconds_an_epoch == 2.0 and not told
     (config,) = given
-    assert (config.checkpoint, config.quantizer, config.bits, config.images) == (path, "n2uq", "2", 50)
+    assert (config.checkpoint, config.quantizer, config.images) == (path, "n2uq", 50)
+    assert BitsSpec.parse(TINY, config.bits) == BitsSpec.uniform(TINY, 2)
     assert config.max_cycles == 4000 and not config.route
-    (row,) = read_rows(tiny, "digits", 1, tmp_path, told.append)
-    assert row.lut is None and "is of other weights" in told[0]
+    build_arm(study(images=101).subject, arm, path, reporter)
+    build_arm(study(cycles=2000).subject, arm, path, reporter)
+    assert [(config.images, config.max_cycles) for config in given[1:]] == [(101, 4000), (50, 2000)]
+    plain.append(changed("resources.budget.lut", 10))
+    plain[-1]["resources"]["fits"] = False
+    over = study(images=102)
+    over.build([arm], reporter)
+    assert over.failed == [arm.name] and over.rows()[0].fits is False
+    assert "944 (does not fit)" in (tmp_path / "study.md").read_text()
+    assert (tmp_path / "study.md").read_text().endswith(f"Failed builds: {arm.name}.\n")
+    trained(1).save("flow study", tmp_path / "seed-0")
+    (row,) = study().rows()
+    assert row.lut is None and "is of other weights" in told[-1]
+
+
+def test_failed_builds_stop_no_other_and_end_with_1(tmp_path, monkeypatch):
+    def fails(subject, arm, path, reporter):
+        if arm.bits < 4:
+            raise FlowError("too wide") if arm.bits == 2 else CheckFailed("not equal")
+
+    monkeypatch.setattr("flow.study.loop.build_arm", fails)
+    monkeypatch.setattr(Thresholds, "finished", lambda self, arm: tmp_path / "here.h5")
+    monkeypatch.setattr(Study, "results", lambda self: "results")
+    found = call("--hardware", "--out", str(tmp_path))
+    assert isinstance(found.exception, CheckFailed), found.output
+    names = ", ".join(f"{name}-w{b}a{b}-seed-0" for b in (2, 3) for name in ("n2uq", "uniform"))
+    assert f"failed builds: {names};" in str(found.exception)
+    assert "n2uq-w2a2-seed-0: too wide" in found.output and "uniform-w3a3-seed-0: not equal" in found.output
 
 
 def test_the_committed_study_is_of_its_checkpoints():
     folder = RESULTS / "n2uq-study-cifar10"
-    found = read_rows(MODELS["resnet8"], "cifar10", 15, folder, pytest.fail)
+    found = Study(subject(folder, "resnet8", "cifar10", 15, cycles=16384, images=1000), pytest.fail).rows()
     assert [asdict(row) for row in found] == json.loads((folder / "study.json").read_text())["rows"]
     assert markdown(found) == (folder / "study.md").read_text()
     for bits in (2, 3, 4):
@@ -136,8 +183,8 @@ def test_the_committed_study_is_of_its_checkpoints():
 
 
 def test_a_study_trains_resumes_and_writes_what_it_found(tmp_path):
-    tiny, data = MODELS["tiny"], load("digits", image_shape=MODELS["tiny"].input_shape)
-    train_float(tiny, data, TrainConfig(epochs=1, batch=32, learning_rate=0.05)).save("flow train --float", tmp_path)
+    data = load("digits", image_shape=TINY.input_shape)
+    train_float(TINY, data, TrainConfig(epochs=1, batch=32, learning_rate=0.05)).save("flow train --float", tmp_path)
     options = ("--epochs", "1", "--out", str(tmp_path))
     first = call(*options, "--only", "uniform-w2a2-seed-0")
     assert first.exit_code == 0, first.output
@@ -146,6 +193,7 @@ def test_a_study_trains_resumes_and_writes_what_it_found(tmp_path):
     both = call(*options, "--only", "uniform-w2a2-seed-0,n2uq-w2a2-seed-0")
     assert both.exit_code == 0, both.output
     assert "tiny at w2a2" in first.output and "epoch" not in both.output
+    assert "1 of 1 networks trained, about 0:00 left" in first.output
     meta = read_meta(tmp_path / "seed-0" / "tiny-digits-n2uq-w2a2.h5")
     assert meta.quantizer == "n2uq" and meta.label == "n2uq-w2a2"
     assert meta.command == "flow train --model tiny --bits 2 --quantizer n2uq --dataset digits --epochs 1 --seed 0"
@@ -160,4 +208,4 @@ def test_a_study_trains_resumes_and_writes_what_it_found(tmp_path):
     description = tmp_path / "seed-0" / "tiny-digits-n2uq-w2a2.json"
     description.write_text(json.dumps(json.loads(description.read_text()) | {"start_sha256": "0" * 64}))
     other = call(*options, "--only", "uniform-w2a2-seed-0")
-    assert isinstance(other.exception, FlowError) and "started from different float networks" in str(other.exception)
+    assert isinstance(other.exception, FlowError) and "was trained with another start" in str(other.exception)

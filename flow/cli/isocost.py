@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from flow.cli.options import Data
-
-if TYPE_CHECKING:
-    from flow.isocost.arms import Arm
 
 
 def isocost(
@@ -57,12 +54,12 @@ def isocost(
     from flow.cli.tables import plain_table
     from flow.errors import FlowError
     from flow.isocost.arms import Folders, Recipe, parse_widths, plan, reference
-    from flow.isocost.left import SECONDS, USUAL_SAMPLES, TimeLeft, work
     from flow.isocost.measure import equal_measured
     from flow.isocost.solve import Equal
     from flow.search.synthesized import FILE, Synthesized
     from flow.selection import chosen
-    from flow.training.console import console_progress, duration
+    from flow.study.left import SECONDS, USUAL_SAMPLES, work
+    from flow.training.console import duration
     from keras_models import MODELS, find_model
 
     spec, widths, chip = find_model(model), parse_widths(bits), find_board(board)
@@ -98,37 +95,21 @@ def isocost(
     if plan_only:
         return
 
-    from flow.isocost.study import Study
-    from flow.isocost.train import Trainer, base_teacher
-    from flow.pipeline.reporter import Reporter
+    from flow.isocost.subject import EqualCost, base_teacher
+    from flow.study.hardware import Hardware
+    from flow.study.loop import run_study
+    from flow.training.progress import Progress
 
     images_of = images_of or load(dataset, data, spec.input_shape)
     command = ["flow", "isocost", "--model", model, "--bits", bits, "--equal", equal, "--share", f"{share:g}"]
     command += ["--cycles", str(cycles), "--board", board, "--dataset", images_of.name, "--seeds", str(seeds)]
     command += ["--float-epochs", str(float_epochs), "--search-epochs", str(search_epochs), "--epochs", str(epochs)]
+    command += [] if mixed else ["--no-mixed"]
 
-    def command_of(arm: Arm) -> str:
-        return shlex.join([*command, "--only", arm.name])
+    def subject(progress: Progress) -> EqualCost:
+        teacher = base_teacher(spec, images_of, folders.root, progress)
+        target = Hardware(common.cycles, images, data, board)
+        makes = shlex.join(command)
+        return EqualCost(arms, images_of, target, progress, common, teacher, recipe, folders, synthesized, makes)
 
-    with console_progress(console) as progress:
-        progress.on_message(images_of.source)
-        try:
-            left = TimeLeft(progress, recipe, here, len(images_of.x_train))
-            teacher = base_teacher(spec, images_of, folders.root, left)
-            trainer = Trainer(common, chip, images_of, teacher, recipe, folders, synthesized, command_of, left)
-            study = Study(arms, trainer)
-            study.results()  # also finds what is of another recipe, before anything is trained
-            todo = [arm for arm in here if trainer.finished(arm) is None]
-            left.forget(arm for arm in here if arm not in todo)
-            study.train(todo, left)
-        except KeyboardInterrupt:
-            progress.on_message("stopped; the same command goes on after the last whole epoch")
-            raise typer.Exit(130) from None
-    failed = []
-    if hardware:
-        with Reporter(console) as reporter:
-            failed = study.build(here, data, images, reporter)
-    tell(study.results())
-    if failed:
-        tell(f"not built: {', '.join(failed)}")
-        raise typer.Exit(1)
+    run_study(subject, recipe, images_of, here, here if hardware else [], console)

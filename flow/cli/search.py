@@ -64,7 +64,7 @@ def search(
     fixed, chip = BitsSpec.uniform(spec, activation_bits), find_board(board)
     place = out or Path("runs") / f"search-{model}-{wanted.kind}-{wanted.amount:.0f}"
 
-    from flow.search.choices import SearchConfig, lowest
+    from flow.search.choices import LEARNING, SearchConfig, lowest
 
     config = SearchConfig(activations, strength)
     least = lowest(spec, config, fixed)
@@ -99,7 +99,7 @@ def search(
         progress.on_message(wanted.certainty)
         try:
             start = float_start(spec, images, place, progress, seed)
-            learning = recipe.model_copy(update={"epochs": epochs, "frozen_epochs": 0, "quantizer_rate": 5.0})
+            learning = recipe.model_copy(update={"epochs": epochs, **LEARNING})
             measured = None
             if built_at:
                 synthesized = Synthesized(place / FILE, progress.on_message)

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from flow.cli.options import Data
-from flow.files import locked
 
 
 def study(
@@ -32,58 +31,38 @@ def study(
     start from the same float network, which is the teacher too, with the same epochs and augmentation; uniform weights
     fill their grids and uniform steps are chosen by least squares. The command goes on where it was stopped. What is
     known of all arms is written to <out>/study.md, .json, .csv and plots after every arm; two processes can train parts
-    of one study side by side with --only.
+    of one study side by side with --only, and what both need is trained by one. What a build has measured is kept in
+    reports/, without the build. A build that fails stops no other; the command then ends with status 1.
     """
     from rich.console import Console
 
     from flow.datasets import load
     from flow.errors import FlowError
+    from flow.n2uq_study.arms import Recipe, plan
     from flow.selection import chosen
-    from flow.study.arms import ARMS
-    from flow.study.results import MARKDOWN, read_rows, write
-    from flow.study.train import train_arm
-    from flow.training.console import console_progress
     from keras_models import find_model
 
-    spec, arms = find_model(model), chosen(ARMS, only, "arm")
+    spec = find_model(model)
+    arms = plan(spec)
+    here = chosen(arms, only, "arm")
+    built = [arm for arm in here if arm.hardware] if hardware else []
     if spec.task != "classification":
         raise FlowError(f"--model {model}: a study compares accuracies, and this model does not name a class")
-    if hardware and not any(arm.hardware for arm in arms):
-        built = ", ".join(arm.name for arm in ARMS if arm.hardware)
-        raise FlowError(f"--only {only}: none of these is built with --hardware; those that are: {built}")
+    if hardware and not built:
+        names = ", ".join(arm.name for arm in arms if arm.hardware)
+        raise FlowError(f"--only {only}: none of these is built with --hardware; those that are: {names}")
     images_of = load(dataset, data, spec.input_shape)
-    console = Console()
 
-    def results() -> None:
-        with locked(out / ".lock"):  # others may train other arms for the same table
-            write(read_rows(spec, images_of.name, epochs, out, console.print), out)
+    from flow.n2uq_study.subject import Thresholds
+    from flow.study.hardware import Hardware
+    from flow.study.loop import run_study
+    from flow.training.config import default_config
+    from flow.training.progress import Progress
+    from flow.training.run import find_float
 
-    with console_progress(console) as progress:
-        progress.on_message(images_of.source)
-        try:
-            for number, arm in enumerate(arms, start=1):
-                progress.on_message(f"arm {number} of {len(arms)}: {arm.name}")
-                train_arm(arm, spec, images_of, epochs, out, progress)
-                results()
-        except KeyboardInterrupt:
-            progress.on_message("stopped; the same command goes on after the last whole epoch")
-            raise typer.Exit(130) from None
-    failed = []
-    if hardware:
-        from flow.errors import CheckFailed
-        from flow.pipeline.reporter import Reporter
-        from flow.study.build import build_arm
+    def subject(progress: Progress) -> Thresholds:
+        return Thresholds(arms, images_of, Hardware(max_cycles, images, data), progress, epochs, out)
 
-        with Reporter(console) as reporter:
-            for arm in (arm for arm in arms if arm.hardware):
-                reporter.line(f"building {arm.name}")
-                path = arm.checkpoint(spec, images_of.name, out)
-                try:
-                    build_arm(arm, path, out, model, images_of.name, data, max_cycles, images, reporter)
-                except (CheckFailed, FlowError) as error:  # the others can be built all the same
-                    reporter.line(f"{arm.name}: {error}")
-                    failed.append(arm.name)
-                results()
-    console.print((out / MARKDOWN).read_text(), highlight=False, markup=False, soft_wrap=True)
-    if failed:
-        raise FlowError(f"not built: {', '.join(failed)}; the reasons stand above")
+    start = find_float(spec, images_of.name, out)
+    recipe = Recipe(epochs, 0 if start else default_config(images_of.name, spec.input_shape, quantized=False).epochs)
+    run_study(subject, recipe, images_of, here, built, Console())

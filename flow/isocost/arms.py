@@ -10,6 +10,7 @@ from flow.bits import BitsSpec
 from flow.boards import Board
 from flow.errors import FlowError
 from flow.isocost.solve import Equal, breakpoints, check_fits, one_width, solve_multiplier
+from flow.quantizers import UNIFORM
 from flow.training.checkpoints import checkpoint_path
 from keras_models.spec import ModelSpec
 from keras_models.widen import widened
@@ -31,6 +32,7 @@ class Arm:
         label: of its weights: ``"4"`` or ``"mixed"``.
         seed: of order and augmentation.
         beside: of a mixed one, the width of the network with as many channels and at the same cost.
+        quantizer: a name of `flow.quantizers.SYSTEMS`.
     """
 
     group: str
@@ -39,6 +41,7 @@ class Arm:
     label: str
     seed: int
     beside: int | None = None
+    quantizer: str = UNIFORM
 
     @property
     def name(self) -> str:
@@ -66,6 +69,10 @@ class Recipe:
     def at_whole_widths(self, arm: Arm) -> int:
         """Epochs of an arm at its final widths."""
         return self.epochs - (self.search_epochs if arm.group == MIXED else 0)
+
+    def parts(self, arm: Arm) -> dict[str, int]:
+        """Epochs of the float start, which networks of one shape and seed share, and of the rest."""
+        return {f"{arm.spec.name}-float-seed-{arm.seed}": self.float_epochs, arm.name: self.epochs}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ class Measured:
         interval_cycles: between frames, simulated.
         differing: integers in which Keras, C simulation and RTL differ from golden, in sum.
         images: that every engine computed.
+        fits: whether the board holds it, by synthesis.
         deployed: accuracy of the deployed network on all test images; it is that of integers, the same everywhere.
     """
 
@@ -32,6 +33,7 @@ class Measured:
     interval_cycles: int | None
     differing: int | None
     images: int | None
+    fits: bool | None
     deployed: float | None
 
 
@@ -59,18 +61,20 @@ def filled(row: Row, report: Report | None) -> Row:
             interval_cycles=report.latency.interval_cycles,
             differing=None if None in compared else sum(compared),
             images=exact.images,
+            fits=report.resources.fits,
             deployed=report.accuracy.deployed,
         )
     )
     return replace(row, **{field.name: found[field.name] for field in fields(row) if field.name in found})
 
 
-def keep_report(run: Path, sha256: str, file: Path) -> None:
+def keep_report(run: Path, sha256: str, max_cycles: int, file: Path) -> Report:
     """Copies the report of a finished build to where it stays when the build is removed: a build is large.
 
     Args:
         run: folder of the build.
         sha256: of the weights that were built.
+        max_cycles: between frames, for which it was built.
         file: JSON; its name is not that of a report, so that it is not taken for a build's.
 
     Raises:
@@ -79,15 +83,18 @@ def keep_report(run: Path, sha256: str, file: Path) -> None:
     report = report_of(run)
     if report is None:
         raise FlowError(f"{run} holds no finished build")
-    write_json(file, {"checkpoint_sha256": sha256, "report": report.model_dump()})
+    write_json(file, {"checkpoint_sha256": sha256, "max_cycles": max_cycles, "report": report.model_dump()})
+    return report
 
 
-def kept_report(file: Path, sha256: str, tell: Callable[[str], None]) -> Report | None:
-    """What `keep_report` has kept of the same weights, None without it.
+def kept_report(file: Path, sha256: str, max_cycles: int, part: str, tell: Callable[[str], None]) -> Report | None:
+    """What `keep_report` has kept of the same weights, built for the same rate and chip; None without it.
 
     Args:
         sha256: of the weights.
-        tell: is told where the report is of other weights, and so not taken.
+        max_cycles: between frames.
+        part: of the chip.
+        tell: is told where the report is of others, and so not taken.
 
     Raises:
         FlowError: it is broken.
@@ -96,10 +103,15 @@ def kept_report(file: Path, sha256: str, tell: Callable[[str], None]) -> Report 
         return None
     plain = read_json(file)
     try:
-        found, report = plain["checkpoint_sha256"], check(plain["report"])
+        found, cycles, report = plain["checkpoint_sha256"], plain["max_cycles"], check(plain["report"])
     except (KeyError, TypeError, ValueError) as error:
         raise FlowError(f"{file}: not a report that was kept: {str(error).splitlines()[0]}; remove it") from error
-    if found != sha256:
-        tell(f"{file}: not taken, is of other weights: {found[:12]}, not {sha256[:12]}")
-        return None
+    for what, there, wanted in (
+        ("weights", found[:12], sha256[:12]),
+        ("cycles between frames", cycles, max_cycles),
+        ("chips", report.resources.device, part),
+    ):
+        if there != wanted:
+            tell(f"{file}: not taken, is of other {what}: {there}, not {wanted}")
+            return None
     return report

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from flow.bits import MIN_BITS, BitsSpec
 from keras_models.spec import ModelSpec
 
+#: what the recipe of a search has apart from the dataset's own: widths move to the end, and faster than weights
+LEARNING = {"frozen_epochs": 0, "quantizer_rate": 5.0}
+
 
 @dataclass(frozen=True)
 class SearchConfig:

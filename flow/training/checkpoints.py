@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,11 +18,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flow.bits import BitsSpec
 from flow.errors import FlowError
+from flow.files import write_json, write_whole
 from flow.mixer.config import MixerConfig
 from flow.quantizers import UNIFORM
 from flow.tasks import ACCURACY, scores_text
 from flow.training.config import TrainConfig
-from flow.training.resume import write_atomically
 from keras_models import find_model
 from keras_models.ranges import Ranges
 from keras_models.spec import ModelSpec
@@ -152,10 +151,9 @@ def save_checkpoint(
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    write_atomically(path.with_suffix(".csv"), _history_csv(history).encode())
+    write_whole(path.with_suffix(".csv"), _history_csv(history))
     meta = meta.model_copy(update={"sha256": digest})
-    text = json.dumps(meta.model_dump(mode="json"), indent=2) + "\n"
-    write_atomically(path.with_suffix(".json"), text.encode())
+    write_json(path.with_suffix(".json"), meta.model_dump(mode="json"))
     return meta
 
 

@@ -1,7 +1,7 @@
 """The state of an unfinished training run, in one file that is whole or refused.
 
 The file is the SHA-256 of the rest in hexadecimal, a line feed, and an `npz` archive. It is
-written beside its place and moved there, so that a killed run leaves the last whole epoch.
+written whole or not at all, so that a killed run leaves the last whole epoch.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from flow.files import write_whole
 
 _DIGEST_LENGTH = 64
 
@@ -35,17 +36,6 @@ class TrainState:
     history: list[dict[str, float]]
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Writes a file that is either old or new, never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def save_state(path: Path, state: TrainState) -> None:
     """Writes the state, with its checksum."""
     meta = {"fingerprint": state.fingerprint, "epoch": state.epoch, "history": state.history}
@@ -54,7 +44,7 @@ def save_state(path: Path, state: TrainState) -> None:
     np.savez(buffer, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **arrays)
     payload = buffer.getvalue()
     digest = hashlib.sha256(payload).hexdigest().encode()
-    write_atomically(path, digest + b"\n" + payload)
+    write_whole(path, digest + b"\n" + payload)
 
 
 def load_state(path: Path, fingerprint: str) -> tuple[TrainState | None, str]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,17 +17,18 @@ from flow.datasets import Dataset
 from flow.keras_env import keras, precision
 from flow.quantizers import UNIFORM, find_system
 from flow.quantizers.start import IMAGES, start_activations
-from flow.tasks import ACCURACY, scores_text
+from flow.tasks import ACCURACY
 from flow.training.calibrate import STATISTICS_IMAGES, copy_weights, measure_statistics, prepare
 from flow.training.checkpoints import (
     CheckpointMeta,
-    checkpoint_dir,
     checkpoint_path,
     find_checkpoint,
     label,
     load_checkpoint,
+    read_meta,
     save_checkpoint,
 )
+from flow.training.claim import once
 from flow.training.config import TrainConfig, default_config
 from flow.training.fast import build_trainable
 from flow.training.loop import as_numbers, evaluate, fit
@@ -225,6 +227,17 @@ def weights_sha256(model: keras.Model) -> str:
     return digest.hexdigest()
 
 
+def weights_in(checkpoint: Path) -> str:
+    """`weights_sha256` of the network in a checkpoint, which its file's hash is not."""
+    return _weights_in(checkpoint, read_meta(checkpoint).sha256)
+
+
+@lru_cache(maxsize=256)
+def _weights_in(checkpoint: Path, sha256: str) -> str:
+    """The hash; `sha256`, of the file, tells it from one that was there before."""
+    return weights_sha256(load_checkpoint(checkpoint)[0])
+
+
 def _statistics_of(model: keras.Model, data: Dataset) -> Callable[[], None]:
     return lambda: measure_statistics(model, data.x_train[:STATISTICS_IMAGES])
 
@@ -245,30 +258,43 @@ def state_file(state_dir: Path | None, identity: str, kind: str = "training") ->
     return None if state_dir is None else state_dir / f"{kind}-{identity[:12]}.state"
 
 
-def float_start(
+def find_float(spec: ModelSpec, dataset: str, folder: Path) -> Path | None:
+    """The checkpoint of a float network in `folder`, or the one that comes with the project; None without either."""
+    return find_checkpoint(spec.name, dataset, None, folder) or find_checkpoint(spec.name, dataset, None)
+
+
+def float_checkpoint(
     spec: ModelSpec, data: Dataset, folder: Path, progress: Progress | None = None, seed: int = 0
-) -> keras.Model:
-    """The float network to start from: in `folder`, with the project, or trained now.
+) -> Path:
+    """The checkpoint of the float network to start from: in `folder`, with the project, or trained now.
 
     Args:
         spec: the topology.
         data: samples in its input shape.
-        folder: where a float checkpoint is looked for first, and where a new one is written.
+        folder: where a float checkpoint is looked for first, and where a new one is written; of several processes one
+            trains it and the others wait.
         progress: is told what was found, and of every epoch.
         seed: of a network that is trained now.
+    """
+    told = progress or Silent()
+
+    def train() -> Path:
+        config = default_config(data.name, spec.input_shape, quantized=False).model_copy(update={"seed": seed})
+        command = f"flow train --model {spec.name} --float --dataset {data.name} --seed {seed}"
+        return train_float(spec, data, config, told, folder).save(command, folder)
+
+    key = f"{spec.name}-{data.name}-float"
+    path = once(folder, key, lambda: find_float(spec, data.name, folder), train, told.on_message)
+    told.on_message(f"float start: {path}, {read_meta(path).score_text} on the test samples")
+    return path
+
+
+def float_start(
+    spec: ModelSpec, data: Dataset, folder: Path, progress: Progress | None = None, seed: int = 0
+) -> keras.Model:
+    """The network of `float_checkpoint`.
 
     Raises:
         FlowError: a checkpoint was found and is corrupt.
     """
-    progress = progress or Silent()
-    for place in (folder, checkpoint_dir()):
-        path = find_checkpoint(spec.name, data.name, None, place)
-        if path is not None:
-            model, meta = load_checkpoint(path)
-            progress.on_message(f"float start: {path}, {meta.score_text} on the test samples")
-            return model
-    config = default_config(data.name, spec.input_shape, quantized=False).model_copy(update={"seed": seed})
-    trained = train_float(spec, data, config, progress, folder)
-    path = trained.save(f"flow train --model {spec.name} --float --dataset {data.name} --seed {seed}", folder)
-    progress.on_message(f"float start: {path}, {scores_text(trained.scores)} on the test samples")
-    return trained.model
+    return load_checkpoint(float_checkpoint(spec, data, folder, progress, seed))[0]

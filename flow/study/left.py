@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
-from flow.isocost.arms import Arm, Recipe
+from flow.study.subject import Arm
 from flow.training.console import duration
 from flow.training.progress import EpochRecord, Progress
 
@@ -16,18 +17,24 @@ _PASSES = 3
 USUAL_SAMPLES = 50_000
 
 
+class Recipe(Protocol):
+    """How long each part of a training is."""
+
+    def parts(self, arm: Arm) -> Mapping[str, int]:
+        """Epochs by what is trained in them; two arms that share a float start call it the same."""
+
+
 def work(recipe: Recipe, arms: Sequence[Arm], samples: int) -> dict[str, float]:
-    """Multiply-accumulates of each arm's training by its name; networks of one shape and seed share a float start.
+    """Multiply-accumulates of each arm's training by its name; what arms share is the first one's.
 
     Args:
         samples: of an epoch.
     """
-    found, started = {}, set()
+    found, counted = {}, set()
     for arm in arms:
-        start = arm.spec.name, arm.seed
-        epochs = recipe.epochs + (0 if start in started else recipe.float_epochs)
-        started.add(start)
-        found[arm.name] = _epoch(arm, samples) * epochs
+        parts = recipe.parts(arm)
+        found[arm.name] = _epoch(arm, samples) * sum(parts[part] for part in parts.keys() - counted)
+        counted |= parts.keys()
     return found
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from flow.study.table import accuracy_axes, svg
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from flow.study.results import Row
+    from flow.n2uq_study.rows import Row
 
 _MARKS = {
     "uniform": ("s", "#555555"),
@@ -24,7 +20,7 @@ _MARKS = {
 
 def accuracy_plot(rows: Sequence[Row]) -> str:
     """SVG; seeds of one network are joined by a vertical line, quantizers stand side by side."""
-    figure, axes = _axes("bits of weights and activations")
+    figure, axes = accuracy_axes("bits of weights and activations")
     shown = [name for name in _MARKS if any(row.quantizer == name for row in rows)]
     for index, name in enumerate(shown):
         mark, colour = _MARKS[name]
@@ -37,12 +33,12 @@ def accuracy_plot(rows: Sequence[Row]) -> str:
             means.append((bits + shift, sum(found) / len(found)))
         axes.plot(*zip(*means, strict=True), color=colour, linewidth=0.8, alpha=0.6)
     axes.set_xticks(sorted({row.bits for row in rows}))
-    return _svg(figure, axes)
+    return svg(figure, axes)
 
 
 def lut_plot(rows: Sequence[Row]) -> str:
     """SVG; the networks that were built, their bits beside the marks."""
-    figure, axes = _axes("LUTs, all built for the same cycles between frames")
+    figure, axes = accuracy_axes("LUTs, all built for the same cycles between frames")
     for name, (mark, colour) in _MARKS.items():
         found = sorted((row.lut, 100 * row.accuracy, row.bits) for row in rows if row.quantizer == name and row.lut)
         if found:
@@ -51,21 +47,4 @@ def lut_plot(rows: Sequence[Row]) -> str:
             place = {"xytext": (6, -10), "textcoords": "offset points", "fontsize": 8, "color": colour}
             axes.annotate(f"{bits} bits", (lut, accuracy), **place)
     axes.margins(x=0.1)
-    return _svg(figure, axes)
-
-
-def _axes(across: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.set_xlabel(across)
-    axes.set_ylabel("accuracy on the test images, %")
-    axes.grid(axis="y", linewidth=0.4)
-    return figure, axes
-
-
-def _svg(figure: Figure, axes: Axes) -> str:
-    axes.legend(frameon=False, fontsize=8)
-    out = io.StringIO()
-    figure.savefig(out, format="svg", metadata={"Date": None})
-    return out.getvalue()
+    return svg(figure, axes)

@@ -1,32 +1,37 @@
-"""Trains the networks of a study: a short float start, then its bits; one float network teaches all."""
+"""The study for the harness: a short float start, then an arm's bits; one float network teaches all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 from flow.bits import BitsSpec
-from flow.boards import Board
+from flow.boards import find_board
 from flow.datasets import Dataset
 from flow.errors import FlowError
 from flow.files import read_json
 from flow.folding.budget import UTILIZATION
 from flow.isocost.arms import MIXED, Arm, Folders, Recipe
+from flow.isocost.rows import About, Row, read_row, results
 from flow.isocost.solve import Equal, one_width
 from flow.keras_env import keras
+from flow.report import Report
 from flow.search.budget import Budget
-from flow.search.choices import SearchConfig, lowest
+from flow.search.choices import LEARNING, SearchConfig, lowest
 from flow.search.costs import Costs, costs
 from flow.search.report import BITS, JSON, write_bits, write_found
 from flow.search.run import find_widths
 from flow.search.synthesized import Synthesized
+from flow.study.subject import Subject
+from flow.study.subject import recipe as quantized_recipe
+from flow.study.table import Results
 from flow.training.checkpoints import checkpoint_path, find_checkpoint, load_checkpoint, read_meta
+from flow.training.claim import once
 from flow.training.config import TrainConfig, default_config
 from flow.training.finished import finished
 from flow.training.progress import Progress
-from flow.training.run import float_start, train_float, train_quantized, weights_sha256
+from flow.training.run import Trained, float_checkpoint, train_float, train_quantized, weights_in
 from keras_models import MODELS
 from keras_models.spec import ModelSpec
 
@@ -41,14 +46,9 @@ def float_config(spec: ModelSpec, dataset: str, epochs: int, seed: int) -> Train
     return base.model_copy(update=changes)
 
 
-def quantized_config(spec: ModelSpec, dataset: str, epochs: int, seed: int) -> TrainConfig:
-    """The project's recipe for quantized networks."""
-    return default_config(dataset, spec.input_shape, quantized=True).model_copy(update={"epochs": epochs, "seed": seed})
-
-
-def base_teacher(spec: ModelSpec, data: Dataset, folder: Path, progress: Progress) -> keras.Model:
-    """The network that teaches all: the model's own float network in `folder`; ResNet-8's, which comes with the
-    project, where it was trained on these classes; or the model's own, trained now.
+def base_teacher(spec: ModelSpec, data: Dataset, folder: Path, progress: Progress) -> Path:
+    """The checkpoint of what teaches all: the model's own float network in `folder`; ResNet-8's, which comes with the
+    project, where it was trained on these classes; or the model's own, with the project or trained now.
     """
     own, shared = find_checkpoint(spec.name, data.name, None, folder), find_checkpoint(TEACHER, data.name, None)
     base = MODELS[TEACHER]
@@ -56,35 +56,55 @@ def base_teacher(spec: ModelSpec, data: Dataset, folder: Path, progress: Progres
         spec.input_shape, spec.output_shape,
     ):  # fmt: skip
         progress.on_message(f"teacher: {shared}, {read_meta(shared).score_text} on the test samples")
-        return load_checkpoint(shared)[0]
-    return float_start(spec, data, folder, progress)
+        return shared
+    return float_checkpoint(spec, data, folder, progress)
 
 
 @dataclass(frozen=True)
-class Trainer:
-    """What the networks of a study are trained with.
+class EqualCost(Subject[Arm]):
+    """Networks of one cost, built at its cycles; the board is that of searches too.
 
     Attributes:
         equal: the common cost.
-        board: of the search's cost model.
-        data: samples.
-        teacher: a float network.
+        teacher: checkpoint of a float network.
         recipe: epochs.
         folders: where what is kept.
         synthesized: LUTs of networks before they are trained.
-        command: that makes a network again, for its description.
-        progress: is told of every epoch.
+        makes: the command that makes the study again.
     """
 
     equal: Equal
-    board: Board
-    data: Dataset
-    teacher: keras.Model
+    teacher: Path
     recipe: Recipe
     folders: Folders
     synthesized: Synthesized
-    command: Callable[[Arm], str]
-    progress: Progress
+    makes: str
+
+    @property
+    def results_folder(self) -> Path:
+        return self.folders.results
+
+    def place(self, arm: Arm) -> Path:
+        return self.folders.networks(arm)
+
+    def run(self, arm: Arm) -> Path:
+        return self.folders.build(arm, self.hardware.cycles)
+
+    def kept(self, arm: Arm) -> Path:
+        return self.folders.report(arm, self.hardware.cycles)
+
+    def command(self, arm: Arm) -> str:
+        return f"{self.makes} --only {arm.name}"
+
+    def row(self, arm: Arm, checkpoint: Path, report: Report | None) -> Row:
+        bits = self.widths(arm)
+        luts = self.synthesized.known(arm.spec, bits, self.equal.cycles)
+        return read_row(arm, bits, self.equal, checkpoint, report, luts)
+
+    def results(self, rows: Sequence[Row]) -> Results:
+        meta, board = read_meta(self.teacher), self.hardware.board
+        teacher = {"network": meta.model, "accuracy": meta.accuracy, "sha256": meta.sha256}
+        return results(rows, About(self.makes, self.data.name, self.recipe, teacher, board, self.equal))
 
     def widths(self, arm: Arm) -> BitsSpec | None:
         """The widths of an arm; of a mixed one, those that its search has left, None if it has not.
@@ -94,7 +114,7 @@ class Trainer:
         """
         if arm.bits is not None:
             return arm.bits
-        place = self.folders.networks(arm)
+        place = self.place(arm)
         if not (place / BITS).is_file():
             return None
         found, wanted = read_json(place / JSON).get("search", {}), self._search_of(arm)
@@ -114,50 +134,43 @@ class Trainer:
         if bits is None:
             return None
         start = None if arm.group == MIXED else self._start_sha256(arm)  # a search has weights of its own
-        hashes = {"start_sha256": start, "teacher_sha256": weights_sha256(self.teacher)}
         path = self.folders.checkpoint(arm, self.data.name, bits)
-        return finished(path, self._config(arm), **hashes)
+        return finished(path, self._config(arm), start_sha256=start, teacher_sha256=weights_in(self.teacher))
 
-    def train(self, arm: Arm) -> Path:
-        """Trains an arm if that is not done; one that was stopped goes on after its last whole epoch.
-
-        Returns:
-            The weights file.
-        """
-        path = self.finished(arm)
-        if path is not None:
-            return path
-        place, start, bits = self.folders.networks(arm), self._float_start(arm), arm.bits
+    def train(self, arm: Arm) -> Trained:
+        start, teacher = load_checkpoint(self._float_start(arm))[0], load_checkpoint(self.teacher)[0]
+        bits = arm.bits
         if bits is None:
-            bits, start = self._search(arm, start)
-        config = self._config(arm)
-        trained = train_quantized(arm.spec, bits, self.data, start, config, self.progress, place, self.teacher)
-        path = trained.save(self.command(arm), place)
-        self.progress.on_message(f"{trained.accuracy:.2%} on {trained.test_images:,} test images: {path}")
-        return path
+            bits, start = self._search(arm, start, teacher)
+        config, place = self._config(arm), self.place(arm)
+        return train_quantized(arm.spec, bits, self.data, start, config, self.progress, place, teacher, arm.quantizer)
 
     def _config(self, arm: Arm) -> TrainConfig:
-        return quantized_config(arm.spec, self.data.name, self.recipe.at_whole_widths(arm), arm.seed)
+        return quantized_recipe(arm.spec, self.data.name, self.recipe.at_whole_widths(arm), arm.seed)
+
+    def _float_config(self, arm: Arm) -> TrainConfig:
+        return float_config(arm.spec, self.data.name, self.recipe.float_epochs, arm.seed)
 
     def _float_path(self, arm: Arm) -> Path | None:
         """The float start, None where it is not there (any more); networks of one shape and seed share theirs."""
         path = checkpoint_path(arm.spec.name, self.data.name, None, self.folders.starts(arm))
-        config = float_config(arm.spec, self.data.name, self.recipe.float_epochs, arm.seed)
-        return finished(path, config, teacher_sha256=weights_sha256(self.teacher))
+        return finished(path, self._float_config(arm), teacher_sha256=weights_in(self.teacher))
 
     def _start_sha256(self, arm: Arm) -> str | None:
         path = self._float_path(arm)
-        return None if path is None else _weights_of(path, read_meta(path).sha256)
+        return None if path is None else weights_in(path)
 
-    def _float_start(self, arm: Arm) -> keras.Model:
-        path = self._float_path(arm)
-        if path is not None:
-            return load_checkpoint(path)[0]
-        config = float_config(arm.spec, self.data.name, self.recipe.float_epochs, arm.seed)
+    def _float_start(self, arm: Arm) -> Path:
+        """The float start, trained now if it is not there; of several processes one trains it."""
         place = self.folders.starts(arm)
-        trained = train_float(arm.spec, self.data, config, self.progress, place, self.teacher)
-        trained.save(self.command(arm), place)
-        return trained.model
+
+        def train() -> Path:
+            teacher = load_checkpoint(self.teacher)[0]
+            trained = train_float(arm.spec, self.data, self._float_config(arm), self.progress, place, teacher)
+            return trained.save(self.command(arm), place)
+
+        key = f"{arm.spec.name}-{self.data.name}-float"
+        return once(place, key, lambda: self._float_path(arm), train, self.progress.on_message)
 
     def _budget(self, arm: Arm) -> Budget:
         """That of the network with one width that the mixed one stands beside."""
@@ -170,15 +183,15 @@ class Trainer:
         return {
             "network": arm.spec.name, "budget": str(self._budget(arm)), "cycles": self.equal.cycles,
             "epochs": self.recipe.search_epochs, "start": self._start_sha256(arm),
-            "teacher": weights_sha256(self.teacher),
+            "teacher": weights_in(self.teacher),
         }  # fmt: skip
 
-    def _search(self, arm: Arm, start: keras.Model) -> tuple[BitsSpec, keras.Model]:
+    def _search(self, arm: Arm, start: keras.Model, teacher: keras.Model) -> tuple[BitsSpec, keras.Model]:
         """Widths at the common cost, and the network that was searched."""
-        place, budget = self.folders.networks(arm), self._budget(arm)
-        tables = costs(arm.spec, budget, self.board, UTILIZATION, self.equal.cycles)
-        learning = quantized_config(arm.spec, self.data.name, self.recipe.search_epochs, arm.seed).model_copy(
-            update={"frozen_epochs": 0, "quantizer_rate": 5.0}
+        place, budget = self.place(arm), self._budget(arm)
+        tables = costs(arm.spec, budget, find_board(self.hardware.board), UTILIZATION, self.equal.cycles)
+        learning = quantized_recipe(arm.spec, self.data.name, self.recipe.search_epochs, arm.seed).model_copy(
+            update=LEARNING
         )
         beside, search = one_width(arm.spec, arm.beside), SearchConfig()
 
@@ -195,7 +208,7 @@ class Trainer:
             return corrected
 
         found = find_widths(
-            arm.spec, self.data, start, budget, tables, beside, search, learning, place, self.progress, self.teacher,
+            arm.spec, self.data, start, budget, tables, beside, search, learning, place, self.progress, teacher,
             None if self.equal.kind == "bytes" else correct,
         )  # fmt: skip
         if self.equal.kind != "bytes":
@@ -204,9 +217,3 @@ class Trainer:
         write_found(plain, found.path, found.bits, place)
         write_bits(found.bits, place)
         return found.bits, found.network
-
-
-@lru_cache(maxsize=256)
-def _weights_of(path: Path, sha256: str) -> str:
-    """The hash of a checkpoint's weights; `sha256`, of its file, tells it from one that was there before."""
-    return weights_sha256(load_checkpoint(path)[0])

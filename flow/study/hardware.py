@@ -1,0 +1,77 @@
+"""The hardware of a study's networks: `flow build` of each checkpoint for one rate, so that what it costs compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flow.boards import find_board
+from flow.errors import CheckFailed
+from flow.files import write_whole
+from flow.pipeline.build import build
+from flow.pipeline.config import BuildConfig
+from flow.pipeline.reporter import Reporter
+from flow.report import Report
+from flow.report.measured import keep_report, kept_report
+from flow.study.subject import A, Subject
+from flow.training.checkpoints import read_meta
+from flow.training.claim import once
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What all networks of a study are built for.
+
+    Attributes:
+        cycles: between frames, at most.
+        images: that go through C simulation and RTL.
+        data: folder in which the dataset is looked for first.
+        board: a name that `flow models` lists, or a board file.
+    """
+
+    cycles: int
+    images: int
+    data: Path | None = None
+    board: str = "pynq-z2"
+
+
+def kept(subject: Subject[A], arm: A, checkpoint: Path, tell: Callable[[str], None]) -> Report | None:
+    """What a build of these weights for the study's rate and board has measured, None without one."""
+    hardware = subject.hardware
+    part = find_board(hardware.board).part
+    return kept_report(subject.kept(arm), read_meta(checkpoint).sha256, hardware.cycles, part, tell)
+
+
+def build_arm(subject: Subject[A], arm: A, checkpoint: Path, reporter: Reporter) -> None:
+    """Builds one trained network, by one process, and keeps its report; with as many images as that it is not built
+    again.
+
+    Raises:
+        CheckFailed: it is not exact, or its board does not hold it; what was measured is kept then too.
+        FlowError: it cannot be built.
+    """
+    hardware, run, file = subject.hardware, subject.run(arm), subject.kept(arm)
+
+    def found() -> Report | None:
+        report = kept(subject, arm, checkpoint, reporter.line)
+        if report is None or (report.exact.images or 0) < hardware.images:
+            return None
+        reporter.line(f"built before; without {file} it is built again")
+        return report
+
+    def made() -> Report:
+        widths = run.with_name(f"{run.name}.yaml")
+        write_whole(widths, subject.widths(arm).to_yaml())
+        config = BuildConfig(
+            model=arm.spec.name, bits=str(widths), quantizer=arm.quantizer, dataset=subject.data.name,
+            data=hardware.data, board=hardware.board, max_cycles=hardware.cycles, images=hardware.images,
+            checkpoint=checkpoint, seed=arm.seed, route=False,
+        )  # fmt: skip
+        return keep_report(build(config, run, reporter).folder, read_meta(checkpoint).sha256, hardware.cycles, file)
+
+    report = once(run.parent, run.name, found, made, reporter.line)
+    if not report.is_exact:
+        raise CheckFailed("the engines do not agree on every integer")
+    if report.resources.fits is False:
+        raise CheckFailed(f"does not fit {report.resources.device} by synthesis")
