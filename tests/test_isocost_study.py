@@ -152,10 +152,10 @@ def test_mixed_widths_of_equal_luts_are_chosen_again_by_synthesis(studied, tmp_p
         place / "tiny-digits-float.h5", Recipe(1, 1, 3), Folders(place, "luts"), synthesized, "flow isocost",
     )  # fmt: skip
     assert subject.train(arm).save(subject.command(arm), subject.place(arm)) == subject.finished(arm)
-    (again,) = [text for text in told if "chosen once more" in text]
-    assert float(again.split()[2].rstrip("%")) > 105
+    again = [text for text in told if "chosen once more" in text]
+    assert float(again[0].split()[2].rstrip("%")) > 105
     luts = synthesized.known(first, subject.widths(arm), equal.cycles)
-    assert 0.9 < luts / equal.target <= 1.02
+    assert 0.9 < luts / equal.target <= 1
     row = read_row(arm, subject.widths(arm), equal, subject.finished(arm), None, luts)
     assert row.share == luts / equal.target and row.measured_share is None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from flow.bits import BitsSpec
@@ -19,10 +19,10 @@ from flow.keras_env import keras
 from flow.report import Report
 from flow.search.budget import Budget
 from flow.search.choices import LEARNING, SearchConfig, lowest
-from flow.search.costs import Costs, costs
+from flow.search.costs import costs
 from flow.search.report import BITS, JSON, write_bits, write_found
 from flow.search.run import find_widths
-from flow.search.synthesized import Synthesized
+from flow.search.synthesized import Measured, Synthesized
 from flow.study.subject import Subject
 from flow.study.subject import recipe as quantized_recipe
 from flow.study.table import Results
@@ -195,24 +195,18 @@ class EqualCost(Subject[Arm]):
         )
         beside, search = one_width(arm.spec, arm.beside), SearchConfig()
 
-        def correct(bits: BitsSpec) -> Costs | None:
-            """The budget by what the cost model errs by at these widths, where they miss the common cost."""
-            luts = self.synthesized.luts(arm.spec, bits, self.equal.cycles)
-            least = 1 - self.equal.tolerance if self.equal.kind == "luts" else 0.0
-            if least <= luts / self.equal.luts <= 1:
-                return None
-            corrected = replace(tables, budget=self.equal.luts * tables.of(bits) / luts)
-            if corrected.of(lowest(arm.spec, search, beside)) > corrected.budget:
-                return None
-            self.progress.on_message(f"that is {luts / self.equal.luts:.1%} of the common cost: chosen once more")
-            return corrected
-
+        measured = None
+        if self.equal.kind != "bytes":
+            measured = Measured(
+                arm.spec, tables, self.equal.cycles, self.equal.luts, 1 - self.equal.tolerance,
+                lowest(arm.spec, search, beside), self.synthesized, self.progress.on_message,
+            )  # fmt: skip
         found = find_widths(
             arm.spec, self.data, start, budget, tables, beside, search, learning, place, self.progress, teacher,
-            None if self.equal.kind == "bytes" else correct,
+            measured,
         )  # fmt: skip
-        if self.equal.kind != "bytes":
-            self.synthesized.luts(arm.spec, found.bits, self.equal.cycles)
+        if measured:
+            measured.check(found.bits)
         plain = {"search": self._search_of(arm), "learned": found.learned, "bits": found.bits.model_dump()}
         write_found(plain, found.path, found.bits, place)
         write_bits(found.bits, place)
