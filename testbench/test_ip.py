@@ -47,7 +47,7 @@ async def frames_under_stalls_beside_the_host(dut) -> None:
     bench.stall_host()
     await bench.start()
     given = {"BUILD": BUILD, "IN_BEATS": IN_BEATS, "OUT_BEATS": OUT_BEATS}
-    expected = {ID: 0x464C4F57, VERSION: 1} | {address: int(os.environ[name]) for name, address in given.items()}
+    expected = {ID: 0x464C4F57, VERSION: 2} | {address: int(os.environ[name]) for name, address in given.items()}
     for frame in bench.frames:
         await bench.source.send(AxiStreamFrame(frame))
     polling = cocotb.start_soon(poll(bench, expected))
