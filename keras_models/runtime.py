@@ -23,7 +23,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flow.bits import MAX_RUNTIME_LAYERS, check_runtime_widths
-from flow.errors import FlowError, unknown
+from flow.errors import FlowError
+from flow.ir import RuntimeWidths
 from keras_models.spec import ActivationLayer, ModelSpec, Node, WeightLayer
 from keras_models.topology import EDGE_BITS
 
@@ -36,13 +37,21 @@ class RuntimePlan:
 
     Attributes:
         spec: every node, with a quantizer for each reader and a batch normalization behind each runtime layer.
-        widths: B, rising.
-        layers: the runtime layers in the order of computation, which is the order of a configuration's fields.
+        runtime: the widths and the runtime layers, which choose one.
     """
 
     spec: ModelSpec
-    widths: tuple[int, ...]
-    layers: tuple[str, ...]
+    runtime: RuntimeWidths
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """B, rising."""
+        return self.runtime.widths
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The runtime layers in the order of computation, which is the order of a configuration's fields."""
+        return self.runtime.layers
 
     @property
     def top(self) -> int:
@@ -98,49 +107,19 @@ class RuntimePlan:
         Raises:
             FlowError: an unknown or a missing layer, or a width that is not in `widths`.
         """
-        return positions_of(self.spec.name, self.layers, self.widths, bits)
+        return tuple(self.runtime.fields(bits, 1)[0].tolist())
 
     def bits(self, indices: Sequence[int]) -> dict[str, int]:
         """The inverse of `indices`."""
         return {name: self.widths[index] for name, index in zip(self.layers, indices, strict=True)}
 
-    @property
-    def field_bits(self) -> int:
-        """Bits of one field of the configuration port."""
-        return field_bits(len(self.widths))
-
     def word(self, indices: Sequence[int]) -> int:
         """A configuration as the configuration port takes it: a field for each layer, the first in the low bits."""
-        return sum(index << (self.field_bits * number) for number, index in enumerate(indices))
+        return self.runtime.words([indices])[0]
 
     def average(self, indices: Sequence[int]) -> float:
         """The mean width of the runtime layers, each counted once."""
         return sum(self.widths[index] for index in indices) / len(self.layers)
-
-
-def field_bits(widths: int) -> int:
-    """Bits of a field that says which of some widths a layer has."""
-    return max((widths - 1).bit_length(), 1)
-
-
-def positions_of(
-    model: str, layers: Sequence[str], widths: Sequence[int], bits: Mapping[str, int] | Sequence[int]
-) -> tuple[int, ...]:
-    """A configuration as positions in `widths`, in the order of `layers`; see `RuntimePlan.indices`."""
-    if isinstance(bits, Mapping):
-        for name in bits:
-            if name not in layers:
-                raise unknown(f"runtime layer of {model}", str(name), layers)
-        for name in layers:
-            if name not in bits:
-                raise FlowError(f"runtime bits: layer {name} of {model} is missing")
-        bits = [bits[name] for name in layers]
-    if len(bits) != len(layers):
-        raise FlowError(f"runtime bits: {len(bits)} widths for the {len(layers)} layers {', '.join(layers)}")
-    for name, width in zip(layers, bits, strict=True):
-        if width not in widths:
-            raise FlowError(f"runtime bits: {name}: {width} bits; its widths are {_listed(widths)}")
-    return tuple(tuple(widths).index(width) for width in bits)
 
 
 def parse_widths(text: str) -> tuple[int, ...]:
@@ -176,11 +155,7 @@ def plan_runtime(spec: ModelSpec, widths: Sequence[int]) -> RuntimePlan:
                 f"{spec.name}: {layer.name} is a depthwise convolution; run-time widths are for convolutions and "
                 "dense layers"
             )
-    return RuntimePlan(_Split(spec, layers).run(), widths, layers)
-
-
-def _listed(widths: Sequence[int]) -> str:
-    return ", ".join(map(str, widths))
+    return RuntimePlan(_Split(spec, layers).run(), RuntimeWidths(widths, layers))
 
 
 def _depth(nodes: Mapping[str, Node], node: Node) -> int:

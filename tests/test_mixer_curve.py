@@ -61,7 +61,7 @@ def test_configurations_are_different_spread_and_the_shorter_list_begins_the_lon
 
 
 def test_the_register_has_a_field_for_each_layer_the_first_in_the_low_bits():
-    assert (PLAN.field_bits, plan_runtime(TINY, (2, 4)).field_bits) == (2, 1)
+    assert (PLAN.runtime.field_bits, plan_runtime(TINY, (2, 4)).runtime.field_bits) == (2, 1)
     assert PLAN.word(PLAN.indices({"s1_conv1": 4, "s1_conv2": 2, "s1_skip": 3})) == 0b01_00_10
 
 

@@ -41,7 +41,8 @@ def test_a_configuration_is_given_by_name_for_all_frames_or_for_each():
         ({"a": 2, "b": 2, "bb": 3}, "unknown runtime layer 'bb': did you mean 'b'"),
         ([2, 5], "layer 'b': 5 bits, may be 2, 3, 4"),
         ([1, 4], "layer 'a': 1 bits"),
-        ([2, 3, 4], "expected"),
+        ([2, 3, 4], "3 widths for the 2 layers a, b"),
+        ([[2, 3]] * 3, "widths of 3 frames are given, expected 2"),
     ],
 )
 def test_a_wrong_configuration_is_explained(configuration, message):

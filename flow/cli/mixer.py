@@ -16,7 +16,8 @@ def mixer(
         str, typer.Option(metavar="BITS,BITS", help="The widths that the network was trained for.")
     ] = "2,3,4",
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Its weights; if not given, those in runs/checkpoints or with the project.")
+        Path | None,
+        typer.Option(help="Its weights; if not given, those in --points, runs/checkpoints or with the project."),
     ] = None,
     dataset: Annotated[str, typer.Option(help="A name of `flow models`, or auto.")] = "auto",
     data: Data = None,

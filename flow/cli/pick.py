@@ -28,11 +28,11 @@ def pick(
     flow pick runs/mixer --avg-bits 3
     flow pick runs/mixer --budget-cycles 20000 --build runs/resnet8-mixer-w234-cifar10
     """
+    from flow.ir import RuntimeWidths
     from flow.mixer.curve import read_curve
     from flow.mixer.pick import pick as choose
     from flow.rtl.ip import LAYER_BITS
     from flow.tasks import metric_text
-    from keras_models.runtime import field_bits
 
     measured, counted = read_curve(curve), ""
     if build is not None:
@@ -43,7 +43,7 @@ def pick(
     cycles = "" if found.cycles is None else f", {found.cycles:,} cycles between frames ({counted})"
     score = metric_text(measured.metric, found.score)
     typer.echo(f"# {measured.metric} {score}, {found.average_bits:.3f} bits on average{cycles}")
-    digits = -(-field_bits(len(measured.widths)) * len(measured.layers) // 4)
+    digits = -(-RuntimeWidths(measured.widths, measured.layers).word_bits // 4)
     writes = ", ".join(f"{LAYER_BITS + 4 * number:#x} = {bits}" for number, bits in enumerate(found.bits))
     typer.echo(f"# registers: {writes}")
     typer.echo(f"# configuration port: {found.word:#0{2 + digits}x}")

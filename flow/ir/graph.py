@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from flow.errors import FlowError
+from flow.ir.configuration import Configuration, RuntimeWidths
 from flow.ir.nodes import Depthwise, Fork, Input, Node, Output, Weighted, Window
-from flow.ir.runtime import Configuration, RuntimeWidths, check_runtime
+from flow.ir.runtime import check_runtime
 from flow.ir.types import TensorType
 
 

@@ -7,122 +7,17 @@ depends on up to three widths: of the layer that made its input, its own, and of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from flow.bits import check_runtime_widths
-from flow.errors import FlowError, unknown
+from flow.ir.configuration import RuntimeWidths, check_widths
 from flow.ir.nodes import Matvec, Node, WeightCode, _integers
 from flow.ir.types import TensorType, signed_width
 
 #: layers whose widths select a table of a `RequantizeTable`, at most
 MAX_SELECT = 3
-
-
-def check_widths(widths: tuple[int, ...]) -> None:
-    """Raises ValueError unless `widths` are what `flow.bits.check_runtime_widths` takes, the narrowest first."""
-    try:
-        ascending = check_runtime_widths(widths) == tuple(widths)
-    except FlowError as error:
-        raise ValueError(str(error)) from error
-    if not ascending:
-        raise ValueError(f"runtime bits {widths}: should be ascending")
-
-
-@dataclass(frozen=True)
-class RuntimeWidths:
-    """What can be chosen at run time.
-
-    Attributes:
-        widths: bits, ascending.
-        layers: names of the runtime layers, in the order of computation, which is the order of a configuration's
-            fields.
-    """
-
-    widths: tuple[int, ...]
-    layers: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        check_widths(self.widths)
-        if not self.layers or len(set(self.layers)) != len(self.layers):
-            raise ValueError(f"runtime layers {self.layers}: expected one at least, each once")
-
-    @property
-    def field_bits(self) -> int:
-        """Bits of a field: an index into `widths`."""
-        return (len(self.widths) - 1).bit_length()
-
-    def network_wide(self, width: int) -> dict[str, int]:
-        """The configuration with the same width for all layers."""
-        return dict.fromkeys(self.layers, width)
-
-    @property
-    def widest(self) -> dict[str, int]:
-        """The configuration that the hardware has after power-up."""
-        return self.network_wide(self.widths[-1])
-
-    @property
-    def word_bits(self) -> int:
-        """Bits of a configuration as the hardware takes it."""
-        return self.field_bits * len(self.layers)
-
-    def fields(self, configuration: Configuration, frames: int) -> np.ndarray:
-        """Indices into `widths`, int64 (frames, layers).
-
-        Args:
-            configuration: bits by layer, or bits of all layers in the order of `layers`: (layers,) for all frames,
-                (frames, layers) for each.
-
-        Raises:
-            FlowError: a layer is missing or unknown, or a width is none of `widths`.
-        """
-        if isinstance(configuration, Mapping):
-            for name in configuration:
-                if name not in self.layers:
-                    raise unknown("runtime layer", str(name), self.layers)
-            for name in self.layers:
-                if name not in configuration:
-                    raise FlowError(f"configuration: runtime layer '{name}' is missing")
-            configuration = [configuration[name] for name in self.layers]
-        bits = np.asarray(configuration)
-        if bits.ndim == 1:
-            bits = np.broadcast_to(bits, (frames, *bits.shape))
-        if bits.shape != (frames, len(self.layers)):
-            raise FlowError(f"configuration: shape {bits.shape}, expected ({frames} frames, {len(self.layers)} layers)")
-        found = np.searchsorted(self.widths, bits).clip(max=len(self.widths) - 1)
-        wrong = np.argwhere(np.asarray(self.widths)[found] != bits)
-        if len(wrong):
-            frame, layer = wrong[0]
-            legal = ", ".join(map(str, self.widths))
-            raise FlowError(f"configuration: layer '{self.layers[layer]}': {bits[frame, layer]} bits, may be {legal}")
-        return found.astype(np.int64)
-
-    def words(self, fields: np.ndarray) -> list[int]:
-        """Each frame's fields as one word, the first layer in the low bits.
-
-        Args:
-            fields: indices (frames, layers), as `fields` gives them.
-        """
-        shifts = [i * self.field_bits for i in range(len(self.layers))]
-        return [sum(int(value) << shift for value, shift in zip(row, shifts)) for row in fields]
-
-    def tables(self, select: Sequence[str], fields: np.ndarray) -> np.ndarray:
-        """Which table each frame takes, int64 (frames,): a number whose digits are the selected fields, first on top.
-
-        Args:
-            select: names of layers.
-            fields: indices (frames, layers).
-        """
-        table = np.zeros(len(fields), dtype=np.int64)
-        for name in select:
-            table = table * len(self.widths) + fields[:, self.layers.index(name)]
-        return table
-
-
-#: what a caller may give for a configuration; see `RuntimeWidths.fields`
-Configuration = Mapping[str, int] | Sequence[int] | np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,10 @@ import numpy as np
 
 from flow.errors import FlowError
 from flow.files import write_whole
+from flow.ir.configuration import RuntimeWidths
 from flow.ir.graph import Graph
 from flow.ir.kinds import KINDS
 from flow.ir.nodes import Node, WeightCode
-from flow.ir.runtime import RuntimeWidths
 from flow.ir.types import TensorType
 
 FORMAT = 1

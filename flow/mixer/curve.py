@@ -35,7 +35,7 @@ class Sample(_Plain):
         average_bits: their mean, each layer counted once.
         score: of the trained network on all test samples.
         word: as the configuration port takes it.
-        cycles: between frames, as the hardware half measures or counts them; None if it has not.
+        cycles: between frames, of one build; not in the file, which is of the network.
     """
 
     bits: tuple[int, ...]
@@ -107,7 +107,8 @@ class Curve(_Plain):
 
     def write(self, folder: Path) -> None:
         """The JSON, with a summary of random configurations."""
-        write_json(folder / JSON, self.model_dump(mode="json") | {"summary": self.summary()})
+        plain = self.model_dump(mode="json", exclude={"samples": {"__all__": {"cycles"}}})
+        write_json(folder / JSON, plain | {"summary": self.summary()})
 
     def summary(self) -> dict:
         """Bins of average bits, and how far random configurations are below the network-wide ones.

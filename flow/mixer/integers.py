@@ -25,6 +25,7 @@ from flow.errors import FlowError
 from flow.fold.grids import Grid
 from flow.fold.rescale import Rescale, find_rescale, find_shared
 from flow.fold.steps import Affine, Chain, Steps, find_steps
+from flow.ir import table_number
 from flow.quantizers.nested import BIAS_BITS, CENTRE, ROUND, nested_codes
 from flow.quantizers.runtime import RuntimeModel
 from flow.twin.inputs import InputGrid, pixels
@@ -109,10 +110,7 @@ class Integers:
 
     def entry(self, table: Table, positions: Sequence[int]) -> int:
         """The entry that a configuration chooses."""
-        found = 0
-        for name in table.select:
-            found = found * len(self.plan.widths) + positions[self.plan.layers.index(name)]
-        return found
+        return table_number(len(self.plan.widths), [positions[self.plan.layers.index(name)] for name in table.select])
 
 
 @dataclass(frozen=True)
@@ -298,9 +296,7 @@ def _affine(value: _Value, chosen: list[int], own: int, step: float, channels: i
     if value.normalization is None:
         return [plain(value.scale[own] / step)]
     layer, _ = value.normalization
-    number = 0
-    for position in chosen:
-        number = number * len(layer.widths) + position
+    number = table_number(len(layer.widths), chosen)
     gamma, beta, mean, variance = (
         weight.numpy()[number].astype(np.float64)
         for weight in (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)

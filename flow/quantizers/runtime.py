@@ -18,6 +18,7 @@ from math import prod
 
 import numpy as np
 
+from flow import ir
 from flow.errors import FlowError
 from flow.keras_env import keras, tf
 from flow.quantizers import FLOOR
@@ -173,10 +174,7 @@ class TransitionalBatchNormalization(keras.layers.Layer):
 
     def set_of(self, positions: Sequence[int]) -> int:
         """The number of the set that a selection chooses."""
-        found = 0
-        for layer in self.select:
-            found = found * len(self.widths) + positions[layer]
-        return found
+        return ir.table_number(len(self.widths), [positions[layer] for layer in self.select])
 
     def build(self, input_shape) -> None:
         shape = (self.sets, input_shape[0][-1])
@@ -248,11 +246,9 @@ class RuntimeModel(keras.Model):
         Raises:
             FlowError: an unknown or a missing layer, or a width that is not in `widths`.
         """
-        from keras_models.runtime import positions_of
-
         if isinstance(bits, (int, np.integer)):
             bits = [bits] * len(self.runtime_layers)
-        self.select(positions_of(self.name, self.runtime_layers, self.widths, bits))
+        self.select(ir.RuntimeWidths(self.widths, self.runtime_layers).fields(bits, 1)[0])
 
     def select(self, positions) -> None:
         """Chooses by positions in `widths`: an int array or tensor (layers,); not checked."""

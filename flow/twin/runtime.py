@@ -11,6 +11,7 @@ along with the frame, and the next frame can have another while this one is stil
 
 from __future__ import annotations
 
+from flow.ir import table_number
 from flow.ir.geometry import windows
 from flow.keras_env import keras, tf
 from flow.twin.layers import CUSTOM_OBJECTS, PACKAGE, _IntegerActivation
@@ -35,11 +36,9 @@ class _Selecting(_IntegerActivation):
         return {**super().get_config(), "widths": list(self.widths), "select": list(self.select)}
 
     def entry(self, configuration):
-        """For each sample the number whose digits are the selected positions, the first on top; int32 (B,)."""
-        positions, found = tf.cast(configuration, tf.int32), 0
-        for layer in self.select:
-            found = found * len(self.widths) + positions[:, layer]
-        return found
+        """The table of each sample, int32 (B,), see `flow.ir.table_number`."""
+        positions = tf.cast(configuration, tf.int32)
+        return table_number(len(self.widths), [positions[:, layer] for layer in self.select])
 
 
 @keras.utils.register_keras_serializable(PACKAGE)
