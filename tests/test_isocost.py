@@ -23,7 +23,7 @@ from flow.isocost.solve import Equal, breakpoints, check_fits, one_width, solve_
 from flow.search.budget import Budget
 from flow.search.costs import costs
 from flow.search.skeleton import skeleton
-from flow.search.synthesized import Measured, Synthesized, measured_luts
+from flow.search.synthesized import Synthesized, SynthesizedBudget, measured_luts
 from flow.selection import chosen
 from keras_models import MODELS
 from keras_models.widen import widened
@@ -177,7 +177,7 @@ def test_widths_are_held_against_the_budget_by_synthesis(tmp_path, monkeypatch):
     )
     allowed, much = tables.of(four), f"{error[4]:.1%} of the budget by synthesis"
     synthesized = Synthesized(tmp_path / "m.json", told.append)
-    measured = Measured(TINY, tables, 2048, allowed, 0.95, low, synthesized, told.append)
+    measured = SynthesizedBudget(TINY, tables, 2048, allowed, 0.95, low, synthesized, told.append)
     first = measured(four)
     assert first.budget == pytest.approx(allowed / error[4]) and much in told[-1]
     second = measured(two)

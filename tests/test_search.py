@@ -329,4 +329,4 @@ def test_a_budget_of_luts_holds_by_synthesis(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", [*command.replace("2048", "1024").split(), "--out", str(tmp_path)])
     with pytest.raises(SystemExit) as stop:
         main()
-    assert stop.value.code == 2 and "is of a search with another cycles; take another --out" in capsys.readouterr().err
+    assert stop.value.code == 2 and "was searched with another cycles; take another --out" in capsys.readouterr().err

@@ -78,6 +78,6 @@ def _with_cycles_of(run: Path, measured: Curve) -> tuple[Curve, str]:
         runs = standing(run, "simulate")["simulate"].result.values["configurations"]
     except FlowError:  # the build has stopped before
         runs = []
-    margin = max((run["interval_cycles"] / run["planned_cycles"] for run in runs), default=1.0)
+    margin = max([1.0, *(run["interval_cycles"] / run["planned_cycles"] for run in runs)])
     counted = f"planned, and {margin - 1:.1%} for what simulation took more" if runs else "planned, not simulated"
-    return with_cycles(measured, lambda bits: ceil(folding.at(bits).interval(graph) * max(margin, 1.0))), counted
+    return with_cycles(measured, lambda bits: ceil(folding.at(bits).interval(graph) * margin)), counted

@@ -50,6 +50,7 @@ def search(
     from flow.bits import BitsSpec
     from flow.boards import find_board
     from flow.datasets import load
+    from flow.files import read_json
     from flow.folding.budget import UTILIZATION
     from flow.search.budget import Budget, rate
     from flow.search.costs import check_rate, costs
@@ -80,11 +81,12 @@ def search(
     built_at = rate(wanted, max_cycles)
     if built_at:
         result |= {"board": board, "cycles": int(built_at[-1])}
-    refuse_another(place / JSON, result)
+    if (place / JSON).is_file():
+        refuse_another(place / JSON, read_json(place / JSON), result)
     recipe = default_config(images.name, spec.input_shape, quantized=True).model_copy(update={"seed": seed})
 
     from flow.search.run import find_widths, train_found
-    from flow.search.synthesized import FILE, USED, Measured, Synthesized
+    from flow.search.synthesized import FILE, USED, Synthesized, SynthesizedBudget
     from flow.training.run import float_start
 
     command = shlex.join(
@@ -103,7 +105,7 @@ def search(
             measured = None
             if built_at:
                 synthesized = Synthesized(place / FILE, progress.on_message)
-                measured = Measured(
+                measured = SynthesizedBudget(
                     spec, tables, int(built_at[-1]), tables.budget, USED, least, synthesized, progress.on_message
                 )
             found = find_widths(

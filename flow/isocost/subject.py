@@ -9,7 +9,6 @@ from pathlib import Path
 from flow.bits import BitsSpec
 from flow.boards import find_board
 from flow.datasets import Dataset
-from flow.errors import FlowError
 from flow.files import read_json
 from flow.folding.budget import UTILIZATION
 from flow.isocost.arms import MIXED, Arm, Folders, Recipe
@@ -20,9 +19,9 @@ from flow.report import Report
 from flow.search.budget import Budget
 from flow.search.choices import LEARNING, SearchConfig, lowest
 from flow.search.costs import costs
-from flow.search.report import BITS, JSON, write_bits, write_found
+from flow.search.report import BITS, JSON, refuse_another, write_bits, write_found
 from flow.search.run import find_widths
-from flow.search.synthesized import Measured, Synthesized
+from flow.search.synthesized import Synthesized, SynthesizedBudget
 from flow.study.subject import Subject
 from flow.study.subject import recipe as quantized_recipe
 from flow.study.table import Results
@@ -117,10 +116,7 @@ class EqualCost(Subject[Arm]):
         place = self.place(arm)
         if not (place / BITS).is_file():
             return None
-        found, wanted = read_json(place / JSON).get("search", {}), self._search_of(arm)
-        changed = [key for key, value in wanted.items() if value is not None and found.get(key) != value]
-        if changed:
-            raise FlowError(f"{place / BITS}: was searched with another {', '.join(changed)}; take another --out")
+        refuse_another(place / BITS, read_json(place / JSON).get("search", {}), self._search_of(arm))
         return BitsSpec.load(arm.spec, place / BITS)
 
     def finished(self, arm: Arm) -> Path | None:
@@ -197,7 +193,7 @@ class EqualCost(Subject[Arm]):
 
         measured = None
         if self.equal.kind != "bytes":
-            measured = Measured(
+            measured = SynthesizedBudget(
                 arm.spec, tables, self.equal.cycles, self.equal.luts, 1 - self.equal.tolerance,
                 lowest(arm.spec, search, beside), self.synthesized, self.progress.on_message,
             )  # fmt: skip

@@ -10,24 +10,22 @@ from matplotlib.figure import Figure
 
 from flow.bits import BitsSpec
 from flow.errors import FlowError
-from flow.files import read_json, write_json, write_whole
+from flow.files import write_json, write_whole
 
 BITS, JSON, PLOT = "bits.yaml", "search.json", "widths.svg"
 
 
-def refuse_another(file: Path, search: dict) -> None:
-    """Raises FlowError where a folder holds the result of a search that was asked for with other options.
+def refuse_another(file: Path, found: dict, wanted: dict) -> None:
+    """Raises FlowError where a folder holds the result of another search than the one that is asked for.
 
     Args:
-        file: of the result, which need not be there.
-        search: the options.
+        file: of the result.
+        found: what it says of its search.
+        wanted: what the other depends on; None where that is not known.
     """
-    if not file.is_file():
-        return
-    found = read_json(file)
-    changed = [name for name, value in search.items() if name in found and found[name] != value]
+    changed = [name for name, value in wanted.items() if value is not None and found.get(name) != value]
     if changed:
-        raise FlowError(f"{file}: is of a search with another {', '.join(changed)}; take another --out")
+        raise FlowError(f"{file}: was searched with another {', '.join(changed)}; take another --out")
 
 
 def write_bits(bits: BitsSpec, folder: Path) -> Path:

@@ -100,7 +100,7 @@ def _key(spec: ModelSpec, bits: BitsSpec, cycles: int) -> str:
 
 
 @dataclass
-class Measured:
+class SynthesizedBudget:
     """Holds the whole widths that a search has chosen against its budget as synthesis counts, and corrects the costs.
 
     Attributes:
