@@ -59,7 +59,7 @@ def units(names: Iterable[str] = UNITS) -> dict[str, dict[str, float]]:
 def builds(folder: Path) -> dict[str, dict[str, float]]:
     """Cycles between frames, LUTs, Fmax, images a second in simulation and build time of each recorded build."""
     found = {}
-    for path in sorted(folder.rglob("report.json")):
+    for path in sorted(folder.glob("*/report.json")):
         report = load(path)
         figures = {
             "interval_cycles": report.latency.interval_cycles,
@@ -69,7 +69,7 @@ def builds(folder: Path) -> dict[str, dict[str, float]]:
             "images_per_second": report.rates.get("rtl_images_per_second"),
             "seconds": round(sum(report.seconds.values()), 1),
         }
-        name = path.parent.relative_to(folder).as_posix()
+        name = path.parent.name
         found[name] = {key: value for key, value in figures.items() if value is not None}
     return found
 

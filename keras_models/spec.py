@@ -7,6 +7,7 @@ reports all speak of `s2_conv1` and mean the same layer. A spec is written with
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -117,6 +118,11 @@ class ModelSpec:
     description: str
     nodes: tuple[Node, ...]
     task: str = "classification"
+
+    @property
+    def identifier(self) -> str:
+        """The name as RTL and C++ can have it."""
+        return re.sub(r"\W", "_", self.name)
 
     @property
     def input_shape(self) -> tuple[int, ...]:

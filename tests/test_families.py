@@ -1,7 +1,8 @@
 """Each family of the project's models through every engine: trained, twin, golden, C simulation, RTL.
 
-Weights are seeded, not trained. Jets and LeNet have their own sizes, the DS-CNN is a small one of the same topology;
-the residual family is built in test_build.py, an autoencoder in test_tasks.py. `make long-test` builds all as they are.
+Weights are seeded, not trained. Jets and LeNet have their own sizes, the DS-CNN and MobileNet are small ones of
+the same topology; the residual family is built in test_build.py, an autoencoder in test_tasks.py. `make long-test`
+builds all as they are.
 """
 
 from __future__ import annotations
@@ -25,14 +26,30 @@ from flow.simulate.fast import Simulator
 from flow.twin import Twin, twin_outputs
 from keras_models import MODELS
 from keras_models.dscnn import depthwise_separable
+from keras_models.spec import ModelSpec
+from keras_models.widen import widened
 
 BOARD = find_board("pynq-z2")
 SAMPLES = 40
-#: model and width
+
+
+def uniform(spec: ModelSpec, bits: int) -> tuple[ModelSpec, BitsSpec]:
+    return spec, BitsSpec.uniform(spec, bits)
+
+
+def weights_in_turn(spec: ModelSpec, *widths: int) -> tuple[ModelSpec, BitsSpec]:
+    """As studies of equal cost have them: activations of 8 bits, and few for all weights, first and last layer too."""
+    weights = {layer.name: widths[n % len(widths)] for n, layer in enumerate(spec.weight_layers())}
+    return spec, BitsSpec(weights=weights, activations={a.name: 8 for a in spec.activation_layers()})
+
+
+#: model and widths
 FAMILIES = {
-    "jets": (MODELS["jets"], 4),
-    "lenet": (MODELS["lenet"], 2),
-    "dscnn": (depthwise_separable("small_dscnn", "", (18, 8, 1), filters=6, blocks=2, classes=5), 3),
+    "jets": uniform(MODELS["jets"], 4),
+    "lenet": uniform(MODELS["lenet"], 2),
+    "dscnn": uniform(depthwise_separable("small_dscnn", "", (18, 8, 1), filters=6, blocks=2, classes=5), 3),
+    # depthwise convolutions have 1, 2, 1, 2 bits
+    "mobilenet": weights_in_turn(widened(MODELS["mobilenet"], 0.14), 2, 1, 1, 2),
 }
 
 
@@ -40,9 +57,9 @@ FAMILIES = {
 def converted(name: str) -> tuple:
     """The trained network, its twin and graph, and random input codes."""
     spec, bits = FAMILIES[name]
-    trained = published.randomized(spec.build_quantized(BitsSpec.uniform(spec, bits)))
+    trained = published.randomized(spec.build_quantized(bits))
     twin = fold_network(trained)
-    return trained, twin, hls.convert(twin, spec.name), twin.input.random(SAMPLES, seed=5)
+    return trained, twin, hls.convert(twin, spec.identifier), twin.input.random(SAMPLES, seed=5)
 
 
 def output_of(twin: Twin, codes: np.ndarray) -> np.ndarray:
@@ -64,8 +81,8 @@ def test_twin_does_what_was_trained_and_golden_what_the_twin_does(name):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_real_inputs_become_signed_codes_of_eight_bits(name):
     _, twin, _, _ = converted(name)
-    assert (twin.input.bits, twin.input.signed) == (8, name != "lenet")
-    assert twin.input.is_pixel == (name == "lenet")
+    images = name in ("lenet", "mobilenet")
+    assert (twin.input.bits, twin.input.signed, twin.input.is_pixel) == (8, not images, images)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -20,14 +20,16 @@ from flow.keras_env import keras, tf
 from flow.search.budget import Budget, rate
 from flow.search.choices import SearchConfig, lowest
 from flow.search.costs import Costs, check_rate, costs
-from flow.search.network import Widths
+from flow.search.network import Widths, build_relaxed
+from flow.search.path import PathRecorder
 from flow.search.penalty import common_width, cost_of, penalty
 from flow.search.relaxed import gaussian_steps, relaxed_activations, relaxed_weights
 from flow.search.repair import candidates
 from flow.search.skeleton import skeleton
-from flow.training.calibrate import quantize, weight_exponent
+from flow.training.calibrate import prepare, quantize, weight_exponent
 from keras_models import MODELS
 from keras_models.build import weight_quantizer
+from keras_models.widen import widened
 
 BOARD = find_board("pynq-z2")
 TINY = MODELS["tiny"]
@@ -99,6 +101,29 @@ def test_the_error_falls_all_the_way_to_the_next_width(kind: str):
     found = [quantizer(values, tf.constant(float(width))) for width in np.arange(2, 8.01, 0.125)]
     errors = [float(tf.reduce_mean(tf.square(values - wanted))) for values in found]
     assert (np.diff(errors) < 0).all()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_each_channel_of_a_depthwise_convolution_has_a_step_of_its_own(bits: int):
+    """In the network whose widths are learned, whose quantizers see a row for each weight and a column for each filter.
+
+    Its 3x3 kernels, of very different size, become the codes of the quantizer times each channel's own step.
+    """
+    spec = widened(MODELS["mobilenet"], 0.14)
+    fixed, names = BitsSpec.uniform(spec, 8), [layer.name for layer in spec.weight_layers()]
+    _, ranges = prepare(spec, fixed, spec.build_float(), np.random.default_rng(0).random((8, *spec.input_shape)))
+    exponents = {name: np.zeros(8, int) for name in names}
+    layer = build_relaxed(spec, fixed, ranges, Widths(dict.fromkeys(names, float(bits)), {}), {}, exponents).get_layer(
+        "b1_dw"
+    )
+    channels = layer.depthwise_kernel.shape[2]
+    kernel = np.random.default_rng(1).standard_normal((3, 3, channels, 1)) * np.exp2(np.arange(channels))[:, None]
+    layer.set_weights([kernel])
+    image = np.zeros((1, 5, 5, channels), np.float32)
+    image[0, 2, 2] = 1  # what comes out are the weights, the last one first
+    found = layer(tf.constant(image)).numpy()[0, 1:4, 1:4][::-1, ::-1]
+    steps = gaussian_steps()[bits - 1] * np.sqrt((kernel[..., 0] ** 2).mean(axis=(0, 1)))
+    np.testing.assert_allclose(found, quantize(kernel[..., 0] / steps, bits, 0, signed=True) * steps, rtol=1e-5)
 
 
 def test_the_values_gradient_passes_straight_through():
@@ -309,6 +334,34 @@ def test_the_command_from_search_to_bits_yaml(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 2 and "was trained with another epochs; take another --out" in capsys.readouterr().err
+
+
+@pytest.mark.long
+def test_a_search_that_is_stopped_goes_on_to_the_same_widths(tmp_path, capsys, monkeypatch):
+    command = "flow search --model tiny --dataset digits --budget bytes=500 --epochs 3 --fine-epochs 0 --out"
+    recorded = PathRecorder.on_epoch
+
+    def run(place: str) -> tuple[int, str]:
+        monkeypatch.setattr("sys.argv", [*command.split(), str(tmp_path / place)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return stop.value.code or 0, capsys.readouterr().out
+
+    def interrupted(self, record):
+        recorded(self, record)
+        if record.epoch == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(PathRecorder, "on_epoch", interrupted)
+    code, text = run("stopped")
+    assert code == 130 and "stopped; the same command goes on after the last whole epoch" in text
+    assert not (tmp_path / "stopped" / "bits.yaml").exists()
+    monkeypatch.setattr(PathRecorder, "on_epoch", recorded)
+    code, text = run("stopped")
+    assert code == 0 and "goes on after epoch 2" in text.replace("\n", " ")
+    assert run("whole")[0] == 0
+    for file in ("bits.yaml", "widths.json"):
+        assert (tmp_path / "stopped" / file).read_text() == (tmp_path / "whole" / file).read_text()
 
 
 def test_a_budget_of_luts_holds_by_synthesis(tmp_path, capsys, monkeypatch):

@@ -25,9 +25,9 @@ class Graph:
         runtime: the widths that each frame chooses, where there are layers that let it choose.
 
     Raises:
-        ValueError: a name is used twice, a source is missing, a node that is no `Fork` has several readers,
-            a node's types do not follow from its inputs, a `Window` stands elsewhere than before a node with
-            weights, or `runtime` does not belong to the nodes.
+        ValueError: the name is no identifier, a node's is used twice, a source is missing, a node that is no `Fork`
+            has several readers, a node's types do not follow from its inputs, a `Window` stands elsewhere than before
+            a node with weights, or `runtime` does not belong to the nodes.
     """
 
     name: str
@@ -35,6 +35,8 @@ class Graph:
     runtime: RuntimeWidths | None = None
 
     def __post_init__(self) -> None:
+        if not self.name.isidentifier():
+            raise ValueError(f"{self.name}: modules and functions are named by it; it should be an identifier")
         types: dict[str, TensorType] = {}
         for node in self.nodes:
             if node.name in types:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import shutil
 from functools import lru_cache
@@ -34,7 +33,7 @@ class BuiltIn:
         self._spec = find_model(config.model)
         self._bits_text = config.bits or DEFAULT_BITS
         self._quantizer = config.quantizer or UNIFORM
-        self.name = re.sub(r"\W", "_", self._spec.name)
+        self.name = self._spec.identifier
 
     @property
     def run_name(self) -> str:

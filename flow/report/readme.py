@@ -20,9 +20,9 @@ _HEADS = (
 
 
 def results_table(folder: Path) -> str:
-    """A row for each `report.json` below `folder`, named by the folders above it."""
-    paths = sorted(folder.rglob("report.json"))
-    rows = [_row(path.parent.relative_to(folder).as_posix(), load(path)) for path in paths]
+    """A row for each `report.json` in a folder of `folder`, named by it."""
+    paths = sorted(folder.glob("*/report.json"))
+    rows = [_row(path.parent.name, load(path)) for path in paths]
     return table(_HEADS, rows) if rows else "No build is recorded yet."
 
 

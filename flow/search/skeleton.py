@@ -5,7 +5,6 @@ It has the shapes, widths and units of the real one, so that the cost model can 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from math import prod
 
@@ -49,7 +48,7 @@ class _Skeleton:
             self._given[node.name] = made
         last = self._given[self._spec.nodes[-1].name]
         self._put(ir.Output("output", (last,), self._types[last]))
-        return ir.Graph(re.sub(r"\W", "_", self._spec.name), tuple(self._nodes))
+        return ir.Graph(self._spec.identifier, tuple(self._nodes))
 
     def _put(self, node: ir.Node) -> str:
         self._nodes.append(node)
