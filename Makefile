@@ -36,6 +36,7 @@ benchmark: $(STAMP)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 # after a deliberate change of versions
 constraints: $(STAMP)

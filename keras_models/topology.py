@@ -28,9 +28,7 @@ class Topology:
         task: ``"classification"`` or ``"reconstruction"``.
     """
 
-    def __init__(
-        self, name: str, description: str, input_shape: tuple[int, ...], task: str = "classification"
-    ) -> None:
+    def __init__(self, name: str, description: str, input_shape: tuple[int, ...], task: str = "classification") -> None:
         self._name, self._description, self._task = name, description, task
         self.input = Node(INPUT, "input", (), tuple(input_shape))
         self._nodes: dict[str, Node] = {INPUT: self.input}

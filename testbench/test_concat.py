@@ -15,9 +15,7 @@ BEATS = (P["A_CHANNELS"] + P["B_CHANNELS"]) // P["LANES"]
 
 def bench(dut) -> Bench:
     generator = rng()
-    a, b = (
-        integers(generator, (PIXELS, P[f"{x}_CHANNELS"]), P[f"{x}_WIDTH"], bool(P[f"{x}_SIGNED"])) for x in "AB"
-    )
+    a, b = (integers(generator, (PIXELS, P[f"{x}_CHANNELS"]), P[f"{x}_WIDTH"], bool(P[f"{x}_SIGNED"])) for x in "AB")
     inputs = {
         "s_a_axis": beats(a.reshape(-1, P["LANES"]), P["A_WIDTH"]),
         "s_b_axis": beats(b.reshape(-1, P["LANES"]), P["B_WIDTH"]),

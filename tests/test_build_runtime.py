@@ -237,7 +237,7 @@ def test_a_choice_counts_the_cycles_of_a_build(plain, complete, tmp_path):
         ({"runtime_bits": "4,4"}, "2 to 4 different widths"),
         ({"runtime_bits": "2,3,4,5,6"}, "runtime bits 2, 3, 4, 5, 6: 2 to 4 different widths"),
         ({"runtime_bits": "low"}, "--runtime-bits low: should be widths with commas between"),
-        ({"epochs": None}, r"no checkpoint of tiny on digits comes along; .*\), or train here \(--epochs\)"),
+        ({"epochs": None}, r"no checkpoint of tiny on digits is included; .*\), or train here \(--epochs\)"),
         ({"epochs": 2}, "--epochs 2: run-time widths are trained in 3 stages"),
         ({"model": "dscnn", "dataset": "auto"}, "depthwise"),
     ],

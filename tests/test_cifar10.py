@@ -1,4 +1,4 @@
-"""The network that comes along on real images: runs where CIFAR-10 is, says that it did not run elsewhere."""
+"""The included network on real images: runs where CIFAR-10 is, says that it did not run elsewhere."""
 
 from __future__ import annotations
 

@@ -31,6 +31,13 @@ def runs_of(*plains: dict) -> list[Run]:
 TWO = (build_of(2, 0.8, 500, 4_000), build_of(4, 0.9, 900, 5_000))
 
 
+def test_the_recorded_comparison_is_of_the_recorded_builds():
+    folder = Path(__file__).parents[1] / "results"
+    recorded = json.loads((folder / "resnet8-sweep-cifar10" / "comparison.json").read_text())
+    found = compare(load_runs([folder / row["run"] for row in recorded["runs"]]))
+    assert json.loads(found.model_dump_json()) == recorded
+
+
 def test_quantizers_of_equal_widths_are_told_apart():
     rows = compare(runs_of(build_of(2), build_of(2, quantizer="n2uq"))).runs
     assert [(row.label, row.quantizer) for row in rows] == [("w2a2", "uniform"), ("n2uq-w2a2", "n2uq")]

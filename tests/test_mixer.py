@@ -81,8 +81,11 @@ def test_a_wrong_configuration_is_refused_and_changes_nothing(bits, message: str
 @pytest.mark.parametrize(
     ("widths", "message"),
     [
-        ((4,), "2 to 4 different"), ((2, 2), "2 to 4 different"), ((2, 3, 4, 5, 6), "2 to 4 different"),
-        ((1, 4), "2 to 8"), ((4, 9), "2 to 8"),
+        ((4,), "2 to 4 different"),
+        ((2, 2), "2 to 4 different"),
+        ((2, 3, 4, 5, 6), "2 to 4 different"),
+        ((1, 4), "2 to 8"),
+        ((4, 9), "2 to 8"),
     ],
 )
 def test_wrong_widths_are_refused(widths, message: str):

@@ -14,7 +14,7 @@ from flow.tools import yosys
 
 sys.path.insert(0, str(rtl.ROOT / "testbench"))
 
-#: component and which of its parameter sets: each component once, and what else would only take longer
+#: component and which of its parameter sets: one of each; what else there is takes long
 CASES = [
     ("window", 1),
     ("matvec", 5),

@@ -311,7 +311,7 @@ def test_the_command_writes_one_comparison(builds, elsewhere, monkeypatch, capsy
     assert run(monkeypatch, *words) == 2
     written = capsys.readouterr()
     assert written.err == "flow: 1 of 3 builds failed: tiny-8-digits: no room\n"
-    assert "bits 2, 4, 8: no checkpoint comes along: training comes first" in written.out
+    assert "bits 2, 4, 8: no checkpoint is included: training comes first" in written.out
     assert "Missing: tiny-8-digits: no room" in written.out
     folder = elsewhere / "runs" / "sweep-tiny-digits"
     plain = json.loads((folder / "comparison.json").read_text())

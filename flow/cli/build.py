@@ -13,7 +13,9 @@ from flow.cli.options import Board, Data, Dataset, Images, MaxCycles, Seed, Sett
 def build(
     model: Annotated[
         str | None,
-        typer.Option(help="Network: a name of `flow models`, or a trained QKeras file (.h5, .keras). [resnet8]"),
+        typer.Option(
+            help="Network: a name of `flow models`, or a trained QKeras file (.h5, .hdf5, .keras, .json). [resnet8]"
+        ),
     ] = None,
     bits: Annotated[
         str | None,
@@ -39,7 +41,7 @@ def build(
     max_cycles: MaxCycles = None,
     images: Images = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Train anew, this long, instead of taking the checkpoint that comes along.")
+        int | None, typer.Option(help="Train anew, this long, instead of taking the included checkpoint.")
     ] = None,
     seed: Seed = None,
     checkpoint: Annotated[Path | None, typer.Option(help="A checkpoint of `flow train`.")] = None,
@@ -70,13 +72,16 @@ def build(
     A stage is skipped when nothing that it depends on has changed. Ends with a table, report.json and report.md;
     exits with 0 only if Keras, C simulation and RTL agreed with the golden model on every integer.
 
-    --set and --config take the options above (max_cycles for --max-cycles) and a few more: runtime_configurations, how
-    many random widths of layers every engine is compared in; beside=[RUN,RUN], finished builds of one width each that
-    the report sets beside it; utilization, the share of the board that may be filled; bench_frames, which cocotb sends
-    with random stalls, and stalled_images, which the C++ harness does; route, whether modules are routed for an Fmax;
-    route_rows, how many of a layer's equal rows are (0 for all); route_seconds, the processor time that one may take (0
-    for no limit); adders, whether layers that nothing folds become graphs of adders where that is smaller (true, where
-    da4ml is installed); csim_images, how many of the images go through C simulation, which is slower than RTL here.
+    A bits.yaml has two maps, weights and activations, from each layer's name to its bits; `flow search` writes one.
+
+    --set and --config take the options above (max_cycles for --max-cycles) and a few more, here with their defaults:
+    runtime_configurations=20, how many random widths of layers every engine is compared in; beside=[], finished builds
+    of one width each, [RUN,RUN], that the report sets beside one with run-time widths; utilization=0.95, the share of
+    the board that may be filled; bench_frames=3, which cocotb sends with random stalls, and stalled_images=100, which
+    the C++ harness does; route=true, whether modules are routed for an Fmax; route_rows=1, how many of a layer's equal
+    rows are, 0 for all; route_seconds=240, the processor time that one may take, 0 for no limit; adders=true, whether
+    fully unrolled layers become graphs of adders where that is smaller and da4ml is installed; csim_images, how many of
+    the images go through C simulation, which is slower than RTL here, all if not given.
     """
     from flow.pipeline.build import build as run
     from flow.pipeline.build import check

@@ -20,8 +20,7 @@ def compare(
     """Set finished builds side by side.
 
     Shows a table, and says plainly what was not measured alike: another tool, other flags or versions, another chip,
-    dataset or number of images. With --out, writes it as JSON, as CSV, and as a page with plots that opens without a
-    network.
+    dataset or number of images. With --out, writes it as JSON, as CSV, and as a page with plots that opens offline.
 
     \b
     flow compare runs/resnet8-4-cifar10 runs/resnet8-8-cifar10

@@ -9,7 +9,7 @@ import typer
 
 
 def doctor(
-    data: Annotated[Path | None, typer.Option(help="Folder to look for CIFAR-10 in, before $FLOW_DATA.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder to look for datasets in, before $FLOW_DATA.")] = None,
 ) -> None:
     """Show tools, versions and datasets; for each missing one, how to get it.
 

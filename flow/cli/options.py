@@ -9,7 +9,13 @@ import typer
 
 Data = Annotated[Path | None, typer.Option(help="Folder to look for the dataset in, before $FLOW_DATA.")]
 Dataset = Annotated[str | None, typer.Option(help="A name of `flow models`, or auto. [auto]")]
-Board = Annotated[str | None, typer.Option(help="Board whose resources are the budget. [pynq-z2]")]
+Board = Annotated[
+    str | None,
+    typer.Option(
+        help="Board whose resources are the budget: a name of `flow models`, or a YAML file with name, part, lut, ff, "
+        "dsp, bram36, lutram and clock_mhz. [pynq-z2]"
+    ),
+]
 TargetFps = Annotated[float | None, typer.Option(help="Frames a second at the board's clock.")]
 MaxCycles = Annotated[
     int | None, typer.Option(help="Cycles between frames. Without a target: the best rate that fits.")

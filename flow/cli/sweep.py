@@ -22,7 +22,7 @@ def sweep(
     max_cycles: MaxCycles = None,
     images: Images = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Train anew, this long, instead of taking the checkpoints that come along.")
+        int | None, typer.Option(help="Train anew, this long, instead of taking the included checkpoints.")
     ] = None,
     seed: Seed = None,
     jobs: Annotated[
@@ -38,7 +38,7 @@ def sweep(
     skipped: a sweep that was stopped goes on when the same command is given again. A width that fails does not stop
     the others. The comparison is shown, and written to <out>/sweep-<model>-<dataset>, with the quantizer behind the
     model where it is not the uniform one: comparison.json, comparison.csv, layers.csv, and comparison.html, a page with
-    plots that opens without a network. The log of each build is there too.
+    plots that opens offline. The log of each build is there too.
 
     Exits with 0 only if every build did; with 1 if a check failed in one, with 2 if all that failed did so by a mistake
     in what was given.
@@ -66,7 +66,7 @@ def sweep(
     trains = ", ".join(item.bits for item in planned if item.trains)
     console.print(f"{len(planned)} builds, {jobs} at a time; logs in {folder}", highlight=False, soft_wrap=True)
     if trains:
-        console.print(f"bits {trains}: no checkpoint comes along: training comes first", soft_wrap=True)
+        console.print(f"bits {trains}: no checkpoint is included: training comes first", soft_wrap=True)
     with Display(console, planned) as display:
         outcomes = run_builds(planned, folder, jobs, display)
     show(gather(outcomes), console, folder)

@@ -42,7 +42,7 @@ def train(
         str, typer.Option(help="A name of `flow models`, or auto: the first that fits and is here, or can be had.")
     ] = "auto",
     data: Data = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training images.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training images. [the recipe's]")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of initial weights, order and augmentation.")] = 0,
     start: Annotated[
         Path | None,
@@ -61,9 +61,14 @@ def train(
 
     A quantized network starts from a float network: the given one, else one in --out, else one that
     comes with the project, else one that is trained first. With --runtime-bits one network is trained
-    for all widths (Bit-Mixer, arXiv 2103.17267), in three stages: --set stages=[10,20,20]. A run that
-    was stopped goes on after its last whole epoch when the same command is given again. The weights of
-    the last epoch are kept; the test images are reported on and select nothing.
+    for all widths (Bit-Mixer, arXiv 2103.17267), in three stages. A run that was stopped goes on after
+    its last whole epoch when the same command is given again. The weights of the last epoch are kept;
+    the test images are reported on and select nothing.
+
+    --set takes batch, optimizer, learning_rate, warmup_epochs, weight_decay, augment, flip, shift,
+    frozen_epochs, distill (the teacher's share of the loss), temperature, quantizer_rate and arithmetic;
+    with --runtime-bits also stages=[16,32,32] (epochs of each), stage_rates, mixing, ramp, and
+    nesting=floor, centre or round. What is not given is the dataset's recipe.
     """
     from rich.console import Console
 

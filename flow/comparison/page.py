@@ -1,4 +1,4 @@
-"""The page: one HTML file with its styles and its plots inside, so that it opens without a network and can be sent."""
+"""The page: one HTML file with its styles and its plots inside, so that it opens offline and can be sent."""
 
 from __future__ import annotations
 

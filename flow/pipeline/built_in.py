@@ -1,4 +1,4 @@
-"""One of the project's networks: a checkpoint that comes along, one of the user's, or training."""
+"""One of the project's networks: an included checkpoint, one of the user's, or training."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class BuiltIn:
 
     @property
     def trains(self) -> bool:
-        """Whether a build starts with training: asked for, or no checkpoint of these widths comes along."""
+        """Whether a build starts with training: asked for, or no checkpoint of these widths is included."""
         config = self._config
         if config.checkpoint is not None:
             return False

@@ -52,7 +52,7 @@ class RuntimeNetwork(BuiltIn):
         config = self._config
         if config.checkpoint is None and config.epochs is None and self._find(self.dataset_name) is None:
             raise FlowError(
-                f"{self._option}: no checkpoint of {self._spec.name} on {self.dataset_name} comes along; give one of "
+                f"{self._option}: no checkpoint of {self._spec.name} on {self.dataset_name} is included; give one of "
                 f"`flow train {self._option}` (--checkpoint), or train here (--epochs)"
             )
         path = config.checkpoint or (None if config.epochs else self._find(self.dataset_name))

