@@ -54,6 +54,20 @@ def test_learned_thresholds_on_real_images(bits, tmp_path):
     assert codes["uniform_lut"] < codes["lut"] <= 1.1 * codes["uniform_lut"]
 
 
+def test_run_time_widths_on_real_images(tmp_path):
+    """The shipped network: 23 configurations in turn through all engines, 50 images each."""
+    try:
+        load("cifar10", download=False)
+    except FlowError as error:
+        pytest.skip(f"not run: {error}")
+    report = reported(BuildConfig(dataset="cifar10", runtime_bits="2,3,4", images=1150, route=False), tmp_path / "run")
+    exact, runtime = report["exact"], report["runtime"]
+    assert exact["images"] == 1150 and runtime["compared"] == 23 and report["resources"]["fits"]
+    assert exact["golden_vs_keras"] == exact["golden_vs_csim"] == exact["golden_vs_rtl"] == 0
+    narrow, _, wide = (one["interval_cycles"] for one in runtime["configurations"][:3])
+    assert narrow <= 0.6 * wide
+
+
 @pytest.mark.parametrize(
     ("model", "board", "max_cycles"),
     [
