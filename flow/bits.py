@@ -161,7 +161,11 @@ class BitsSpec(BaseModel):
                 return f"w{bits}a{bits}"
         import hashlib
 
-        return "mixed-" + hashlib.sha256(self.to_yaml().encode()).hexdigest()[:8]
+        ordered = BitsSpec(  # a file may list the layers in any order
+            weights={w.name: self.weights[w.name] for w in spec.weight_layers()},
+            activations={a.name: self.activations[a.name] for a in spec.activation_layers()},
+        )
+        return "mixed-" + hashlib.sha256(ordered.to_yaml().encode()).hexdigest()[:8]
 
     def to_yaml(self) -> str:
         """The file that `load` reads."""

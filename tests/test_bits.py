@@ -49,6 +49,8 @@ def test_file_round_trip(tmp_path):
     assert found.weights["s1_conv2"] == 3 and found.activations["s1_out"] == 5
     assert found.label(TINY).startswith("mixed-")
     assert found.label(TINY) != BitsSpec.uniform(TINY, 4).label(TINY)
+    turned = BitsSpec(weights=dict(reversed(found.weights.items())), activations=found.activations)
+    assert turned == found and turned.label(TINY) == found.label(TINY), "the order of the lines decides nothing"
     (tmp_path / "again.yaml").write_text(found.to_yaml())
     assert BitsSpec.load(TINY, tmp_path / "again.yaml") == found
 

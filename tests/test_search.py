@@ -16,10 +16,11 @@ from flow.cli.main import main
 from flow.errors import FlowError
 from flow.folding import estimate
 from flow.folding.solve import for_cycles
+from flow.ir import Requantize
 from flow.keras_env import keras, tf
 from flow.search.budget import Budget, rate
 from flow.search.choices import SearchConfig, lowest
-from flow.search.costs import Costs, check_rate, costs
+from flow.search.costs import Costs, check_board, costs
 from flow.search.network import Widths, build_relaxed
 from flow.search.path import PathRecorder
 from flow.search.penalty import common_width, cost_of, penalty
@@ -164,6 +165,14 @@ def test_every_model_has_a_skeleton(name: str):
     assert sum(getattr(node, "macs", 0) for node in graph.nodes) == MODELS[name].macs
 
 
+def test_codes_that_the_host_makes_take_no_hardware():
+    """The jets' input quantizer is the grid of the input, as in a build."""
+    jets = MODELS["jets"]
+    graph = skeleton(jets, BitsSpec.uniform(jets, 4))
+    kind = graph.input.output
+    assert (kind.width_bits, kind.signed) == (8, True) and not any(isinstance(n, Requantize) for n in graph.nodes)
+
+
 @given(st.lists(st.floats(1, 8), min_size=5, max_size=5), st.integers(0, 99), st.floats(0.05, 1.2))
 @settings(max_examples=60, deadline=None)
 def test_the_budget_holds_for_all_whole_widths(widths, seed, share):
@@ -276,12 +285,14 @@ def test_too_few_cycles_name_the_fewest_that_there_can_be():
     fixed = BitsSpec.uniform(TINY, 4)
     least = lowest(TINY, SearchConfig(), fixed)
     with pytest.raises(FlowError, match=r"cycles=3: out of reach on pynq-z2: .* takes [\d,]+ cycles") as said:
-        check_rate(TINY, least, Budget.parse("cycles=3"), BOARD, 0.95)
+        check_board(TINY, least, Budget.parse("cycles=3"), BOARD, 0.95)
     fewest = int(str(said.value).split("takes ")[1].split()[0].replace(",", ""))
     budget = Budget("cycles", fewest)
-    check_rate(TINY, least, budget, BOARD, 0.95)
+    check_board(TINY, least, budget, BOARD, 0.95)
     costs(TINY, budget, BOARD, 0.95, 1).check(least, budget)
-    check_rate(TINY, least, Budget.parse("luts=3"), BOARD, 0.95)
+    check_board(TINY, least, Budget.parse("luts=3"), BOARD, 0.95)
+    with pytest.raises(FlowError, match="luts=60,000: pynq-z2 has 53,200 LUTs, of which a build may fill 50,540"):
+        check_board(TINY, least, Budget.parse("luts=60k"), BOARD, 0.95)
     tight = replace(costs(TINY, budget, BOARD, 0.95, 1), budget=5.0)
     with pytest.raises(FlowError, match=r"the lowest widths cost [\d,]+ LUTs at [\d,]+ cycles, of 5$"):
         tight.check(least, budget)

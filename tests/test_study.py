@@ -150,7 +150,10 @@ def test_a_build_is_of_these_weights(tmp_path, monkeypatch):
     over.build([arm], reporter)
     assert over.failed == [arm.name] and over.rows()[0].fits is False
     assert "944 (does not fit)" in (tmp_path / "study.md").read_text()
-    assert (tmp_path / "study.md").read_text().endswith(f"Failed builds: {arm.name}.\n")
+    told_why = f"\nFailed builds:\n\n* {arm.name}: does not fit xc7z020clg400-1 by synthesis\n"
+    assert (tmp_path / "study.md").read_text().endswith(told_why)
+    study().results()  # another process, which has not built it
+    assert (tmp_path / "study.md").read_text().endswith(told_why)
     trained(1).save("flow study", tmp_path / "seed-0")
     (row,) = study().rows()
     assert row.lut is None and "is of other weights" in told[-1]
@@ -162,13 +165,25 @@ def test_failed_builds_stop_no_other_and_end_with_1(tmp_path, monkeypatch):
             raise FlowError("too wide") if arm.bits == 2 else CheckFailed("not equal")
 
     monkeypatch.setattr("flow.study.loop.build_arm", fails)
-    monkeypatch.setattr(Thresholds, "finished", lambda self, arm: tmp_path / "here.h5")
+    here = trained(0).save("flow study", tmp_path / "elsewhere")
+    monkeypatch.setattr(Thresholds, "finished", lambda self, arm: here)
     monkeypatch.setattr(Study, "results", lambda self: "results")
     found = call("--hardware", "--out", str(tmp_path))
     assert isinstance(found.exception, CheckFailed), found.output
     names = ", ".join(f"{name}-w{b}a{b}-seed-0" for b in (2, 3) for name in ("n2uq", "uniform"))
-    assert f"failed builds: {names};" in str(found.exception)
+    assert f"failed: {names};" in str(found.exception)
     assert "n2uq-w2a2-seed-0: too wide" in found.output and "uniform-w3a3-seed-0: not equal" in found.output
+
+
+def test_a_network_that_cannot_be_trained_stops_no_other(tmp_path, monkeypatch):
+    def train(self, arm):
+        raise FlowError("no widths within the budget")
+
+    monkeypatch.setattr(Thresholds, "train", train)
+    names = "n2uq-w2a2-seed-0", "uniform-w3a3-seed-0"
+    found = call("--out", str(tmp_path), "--only", ",".join(names))
+    assert f"failed: {', '.join(names)};" in str(found.exception)
+    assert all(f"{name}: no widths within the budget" in found.output for name in names)
 
 
 def test_the_committed_study_is_of_its_checkpoints():

@@ -86,7 +86,9 @@ def isocost(
     here = chosen(arms, only, "network")
     table = plain_table("network, bits, seed", "kind", "MACs", "of the common cost", right=(2, 3))
     for arm in arms:
-        share_of = None if arm.bits is None else common.share(arm.spec, arm.bits)
+        share_of = None
+        if arm.bits is not None:
+            share_of = common.share(arm.spec, arm.bits, synthesized.known(arm.spec, arm.bits, common.cycles))
         part = "-" if share_of is None else f"{share_of:.1%}"
         table.add_row(arm.name, arm.group, f"{arm.spec.macs:,}", part)
     console.print(table)

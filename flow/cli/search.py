@@ -53,7 +53,7 @@ def search(
     from flow.files import read_json
     from flow.folding.budget import UTILIZATION
     from flow.search.budget import Budget, rate
-    from flow.search.costs import check_rate, costs
+    from flow.search.costs import check_board, costs
     from flow.search.report import JSON, refuse_another, write_bits, write_found
     from flow.tasks import ACCURACY
     from flow.training.checkpoints import read_meta
@@ -69,7 +69,7 @@ def search(
 
     config = SearchConfig(activations, strength)
     least = lowest(spec, config, fixed)
-    check_rate(spec, least, wanted, chip, UTILIZATION)
+    check_board(spec, least, wanted, chip, UTILIZATION)
     tables = costs(spec, wanted, chip, UTILIZATION, max_cycles)
     tables.check(least, wanted)
     images = load(dataset, data, spec.input_shape)
@@ -100,19 +100,20 @@ def search(
         progress.on_message(images.source)
         progress.on_message(wanted.certainty)
         try:
-            start = float_start(spec, images, place, progress, seed)
-            learning = recipe.model_copy(update={"epochs": epochs, **LEARNING})
             measured = None
             if built_at:
                 synthesized = Synthesized(place / FILE, progress.on_message)
                 measured = SynthesizedBudget(
-                    spec, tables, int(built_at[-1]), tables.budget, USED, least, synthesized, progress.on_message
-                )
+                    spec, tables, int(built_at[-1]), tables.budget, UTILIZATION * chip.lut, USED, least, synthesized,
+                    progress.on_message,
+                )  # fmt: skip
+                measured.check_lowest()
+            start = float_start(spec, images, place, progress, seed)
+            learning = recipe.model_copy(update={"epochs": epochs, **LEARNING})
             found = find_widths(
-                spec, images, start, wanted, tables, fixed, config, learning, place, progress, correct=measured
-            )
-            if measured:
-                measured.check(found.bits)
+                spec, images, start, wanted, tables, fixed, config, learning, place, progress,
+                within=measured.choose if measured else None,
+            )  # fmt: skip
             share = measured.share(found.bits) if measured else tables.of(found.bits) / tables.budget
             file = write_bits(found.bits, place)
             progress.on_message(f"whole widths: {share:.1%} of the budget: {file}")

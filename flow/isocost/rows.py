@@ -124,6 +124,8 @@ def read_row(
         return row
     share = built / equal.target
     within = None if arm.group == NOT_WIDENED else abs(share - 1) <= equal.tolerance
+    if within and equal.kind == "cycles" and row.lut is not None:
+        within = row.lut <= equal.lut * (1 + equal.tolerance)
     return replace(row, measured_share=share, within=within)
 
 
@@ -237,4 +239,4 @@ def equal_text(equal: Equal) -> str:
         return f"{equal.target:,.0f} bytes of weights"
     if equal.kind == "luts":
         return f"{equal.target:,.0f} LUTs at {equal.cycles:,} cycles between frames"
-    return f"{equal.cycles:,} cycles between frames with at most {equal.lut:,.0f} LUTs"
+    return f"{equal.cycles:,} cycles between frames with about {equal.lut:,.0f} LUTs"

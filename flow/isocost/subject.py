@@ -191,18 +191,17 @@ class EqualCost(Subject[Arm]):
         )
         beside, search = one_width(arm.spec, arm.beside), SearchConfig()
 
-        measured = None
-        if self.equal.kind != "bytes":
-            measured = SynthesizedBudget(
-                arm.spec, tables, self.equal.cycles, self.equal.luts, 1 - self.equal.tolerance,
+        counts, within, least = self.equal, None, (1 - self.equal.tolerance) * self.equal.target / tables.budget
+        if counts.kind != "bytes":
+            least = 0.0
+            within = SynthesizedBudget(
+                arm.spec, tables, counts.cycles, counts.luts, counts.most, 1 - counts.tolerance,
                 lowest(arm.spec, search, beside), self.synthesized, self.progress.on_message,
-            )  # fmt: skip
+            ).choose  # fmt: skip
         found = find_widths(
             arm.spec, self.data, start, budget, tables, beside, search, learning, place, self.progress, teacher,
-            measured,
+            within, least,
         )  # fmt: skip
-        if measured:
-            measured.check(found.bits)
         plain = {"search": self._search_of(arm), "learned": found.learned, "bits": found.bits.model_dump()}
         write_found(plain, found.path, found.bits, place)
         write_bits(found.bits, place)

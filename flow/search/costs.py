@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flow.adders import available
 from flow.bits import MAX_BITS, MIN_BITS, BitsSpec
 from flow.boards import Board
 from flow.cache import digest
@@ -61,26 +62,32 @@ class Costs:
             raise FlowError(f"--budget {budget}: out of reach: the lowest widths cost {what}")
 
 
-def check_rate(spec: ModelSpec, lowest: BitsSpec, budget: Budget, board: Board, utilization: float) -> None:
-    """Raises FlowError where the network cannot have so few cycles on the board, even at the lowest widths.
+def check_board(spec: ModelSpec, lowest: BitsSpec, budget: Budget, board: Board, utilization: float) -> None:
+    """Raises FlowError where the board has not so many LUTs, or the network cannot have so few cycles on it, even at
+    the lowest widths.
 
     Args:
         lowest: widths.
-        budget: of cycles; one of another kind is not looked at.
+        budget: of LUTs or cycles; one of another kind is not looked at.
         utilization: share of the board that may be filled.
     """
+    if budget.kind == "luts" and budget.amount > utilization * board.lut:
+        raise FlowError(
+            f"--budget {budget}: {board.name} has {board.lut:,} LUTs, of which a build may fill "
+            f"{utilization * board.lut:,.0f}; ask for less, or name another --board"
+        )
     if budget.kind != "cycles":
         return
-    graph = skeleton(spec, lowest)
-    try:
-        _, found = fastest(graph, Amount(board.lut, board.ff, board.dsp, board.bram36) * utilization)
-    except FlowError as error:
-        raise FlowError(f"--budget {budget}: out of reach on {board.name}: {error}") from error
-    if found.interval(graph) > budget.amount:
-        raise FlowError(
-            f"--budget {budget}: out of reach on {board.name}: at the lowest widths the network takes "
-            f"{found.interval(graph):,} cycles between frames at the least"
-        )
+    graph, full = skeleton(spec, lowest), Amount(board.lut, board.ff, board.dsp, board.bram36) * utilization
+    for adders in (False, True) if available() else (False,):  # with them layers are looked at for long
+        try:
+            least = fastest(graph, full, adders)[1].interval(graph)
+            if least <= budget.amount:
+                return
+            what = f"at the lowest widths the network takes {least:,} cycles between frames at the least"
+        except FlowError as error:
+            what = str(error)
+    raise FlowError(f"--budget {budget}: out of reach on {board.name}: {what}")
 
 
 def width_of(bits: BitsSpec, source: str) -> int:
@@ -91,8 +98,9 @@ def width_of(bits: BitsSpec, source: str) -> int:
 def costs(spec: ModelSpec, budget: Budget, board: Board, utilization: float, max_cycles: int) -> Costs:
     """The tables of a budget.
 
-    LUTs are the cost model's, of each layer at the cheapest fold for `max_cycles`; what activations cost by themselves
-    is that of uniform 4 bits. A budget of cycles is one of the board's LUTs at that many cycles.
+    LUTs are the cost model's, of each layer at the cheapest fold for `max_cycles`, none as a graph of adders, which
+    depends on every weight; what activations cost by themselves is that of uniform 4 bits. A budget of cycles is one of
+    the board's LUTs at that many cycles.
 
     Raises:
         FlowError: a layer cannot keep up with the cycles.

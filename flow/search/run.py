@@ -39,14 +39,12 @@ from keras_models.spec import ModelSpec
 PATH = "widths.json"
 #: training samples on which whole widths are compared
 RANKING_IMAGES = 4000
-#: times that whole widths are chosen once more, because synthesis counts something else than the cost model
-_CORRECTIONS = 4
 
 
 def find_widths(
     spec: ModelSpec, data: Dataset, start: keras.Model, budget: Budget, costs: Costs, fixed: BitsSpec,
     search: SearchConfig, recipe: TrainConfig, folder: Path, progress: Progress, teacher: keras.Model | None = None,
-    correct: Callable[[BitsSpec], Costs | None] | None = None,
+    within: Callable[[Callable[[Costs], BitsSpec]], BitsSpec] | None = None, least: float = 0.0,
 ) -> Searched:  # fmt: skip
     """Learns widths and makes them whole; goes on after the last whole epoch of a stopped run, and takes what an equal
     search has left.
@@ -59,7 +57,9 @@ def find_widths(
         recipe: of the training; widths are learned at `quantizer_rate` times its learning rate.
         folder: for the state and the path.
         teacher: of the soft labels; `start` if not given.
-        correct: is shown the whole widths; where it gives other costs, they are chosen once more, by these, some times.
+        within: the whole widths by another count than the costs', given what chooses them by costs; see
+            `flow.search.synthesized.SynthesizedBudget.choose`.
+        least: the share of the budget that whole widths must use, if some do.
     """
     teacher = teacher or start
     hashes = weights_sha256(start), weights_sha256(teacher)
@@ -99,15 +99,11 @@ def find_widths(
     def chosen(costs: Costs) -> BitsSpec:
         tried = candidates(learned, fixed, costs)
         tried += [bits for bits in _uniform(spec, fixed, costs) if bits not in tried]
+        tried = [bits for bits in tried if costs.of(bits) >= least * costs.budget] or tried
         progress.on_message(f"{len(tried)} ways to make the widths whole, on {RANKING_IMAGES:,} training samples:")
         return _best(tried, model, widths, spec.task, data, progress)
 
-    bits = chosen(costs)
-    for _ in range(_CORRECTIONS if correct else 0):
-        corrected = correct(bits)
-        if corrected is None:
-            break
-        bits = chosen(corrected)
+    bits = within(chosen) if within else chosen(costs)
     widths.assign(bits)
     measure_statistics(model, data.x_train[:STATISTICS_IMAGES])
     network = spec.build_float()

@@ -14,7 +14,7 @@ from flow import ir
 from flow.bits import BitsSpec
 from flow.ir import TensorType, WeightCode, signed_width, sum_type
 from flow.quantizers import MAX_THRESHOLD_BITS
-from keras_models.spec import ActivationLayer, ModelSpec, Node, WeightLayer
+from keras_models.spec import INPUT, ActivationLayer, ModelSpec, Node, WeightLayer
 
 #: from the middle of a grid that trained weights fill to its end
 _SIGMAS = 2.6
@@ -66,6 +66,8 @@ class _Skeleton:
             case "batchnorm":
                 return sources[0]
             case "activation":
+                if sources[0] == INPUT:  # defines the codes that the hardware receives
+                    return self._codes(node.layer)
                 return self._activation(node.layer, sources[0])
             case "add":
                 low, high = (sum(getattr(kind, end) for kind in kinds) for end in ("minimum", "maximum"))
@@ -109,6 +111,12 @@ class _Skeleton:
         shape = (*layer.out_size, prod(layer.kernel) * kind.channels)
         vector = TensorType(shape, kind.width_bits, kind.signed, kind.fraction_bits)
         return self._put(ir.Window(f"{layer.name}_window", (source,), vector, layer.kernel, stride, padding))
+
+    def _codes(self, layer: ActivationLayer) -> str:
+        kind = TensorType(layer.shape, self._bits.activations[layer.name], layer.signed)
+        self._nodes = [ir.Input(INPUT, (), kind)]
+        self._types[INPUT] = kind
+        return INPUT
 
     def _activation(self, layer: ActivationLayer, source: str) -> str:
         kind, bits = self._types[source], self._bits.activations[layer.name]

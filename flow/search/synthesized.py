@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
+import flow
 from flow import paths
 from flow.adders import available
 from flow.bits import BitsSpec
 from flow.cache import content, digest
 from flow.errors import FlowError
 from flow.files import locked, read_json, write_json
-from flow.folding import cost
+from flow.folding import cost, estimate
 from flow.folding.schedule import fifo_depths
 from flow.folding.solve import for_cycles
 from flow.rtl import write
 from flow.search.costs import Costs
 from flow.search.skeleton import skeleton
 from flow.synth import network
+from flow.tools import yosys
+from flow.training.claim import once
 from keras_models.spec import ModelSpec
 
 FILE = "measured.json"
@@ -27,7 +31,11 @@ FILE = "measured.json"
 USED = 0.95
 #: layers between two lines of progress
 _STEP = 8
-_LUTS, _RTL = "luts", "rtl"
+_LUTS, _MADE_BY = "luts", "made_by"
+#: of a budget: what costs less by the cost model is within it
+_CERTAIN = 0.75
+#: how often widths are chosen, and how much less is asked for after each time that none was within the budget
+_TRIES, _MARGIN = 6, 0.01
 
 
 def measured_luts(spec: ModelSpec, bits: BitsSpec, cycles: int, tell: Callable[[str], None]) -> float:
@@ -52,9 +60,9 @@ def measured_luts(spec: ModelSpec, bits: BitsSpec, cycles: int, tell: Callable[[
 
 
 class Synthesized:
-    """LUTs of untrained networks by synthesis, each synthesized once.
+    """LUTs of untrained networks by synthesis, each synthesized once, by one of the processes that ask for it.
 
-    A study that goes on after a change of the RTL keeps what it has: its networks were chosen by that.
+    A study that goes on after a change of the RTL or the folding keeps what it has: its networks were chosen by that.
 
     Args:
         file: JSON, where they are kept.
@@ -63,33 +71,46 @@ class Synthesized:
 
     def __init__(self, file: Path, tell: Callable[[str], None]) -> None:
         self._file, self._tell = file, tell
-        kept = self._read()
-        if kept[_LUTS] and kept[_RTL] != _rtl():
-            tell(f"{file}: its LUTs are of another state of verilog/; they are kept, without it all are measured again")
+        old = [key for key, entry in self._read().items() if entry[_MADE_BY] != _maker()]
+        if old:
+            tell(
+                f"{file}: {len(old)} network(s) were synthesized by another version of the RTL, the folding or the "
+                f"tools; their LUTs are kept, without the file all are measured again"
+            )
 
     def known(self, spec: ModelSpec, bits: BitsSpec, cycles: int) -> float | None:
         """What was found before, None if the network was not synthesized."""
-        return self._read()[_LUTS].get(_key(spec, bits, cycles))
+        entry = self._read().get(_key(spec, bits, cycles))
+        return None if entry is None else entry[_LUTS]
 
     def luts(self, spec: ModelSpec, bits: BitsSpec, cycles: int) -> float:
         """LUTs of logic and memory at so many cycles between frames."""
-        found, key = self.known(spec, bits, cycles), _key(spec, bits, cycles)
-        if found is None:
+        key = _key(spec, bits, cycles)
+
+        def synthesize() -> float:
             self._tell(f"{key}: synthesizing, before anything is trained on")
             found = measured_luts(spec, bits, cycles, self._tell)
             with locked(self._file.with_suffix(".lock")):  # another process may have added others
-                kept = self._read()
-                write_json(self._file, {_RTL: kept[_RTL], _LUTS: kept[_LUTS] | {key: found}})
+                write_json(self._file, self._read() | {key: {_LUTS: found, _MADE_BY: _maker()}})
+            return found
+
+        claim = f"synthesis-{digest([key])[:12]}"
+        found = once(self._file.parent, claim, lambda: self.known(spec, bits, cycles), synthesize, self._tell)
         self._tell(f"{key}: {found:,.0f} LUTs by synthesis")
         return found
 
-    def _read(self) -> dict:
-        return read_json(self._file) if self._file.is_file() else {_RTL: _rtl(), _LUTS: {}}
+    def _read(self) -> dict[str, dict]:
+        return read_json(self._file) if self._file.is_file() else {}
 
 
-def _rtl() -> str:
-    """A hash of the modules that networks are made of."""
-    return digest(content(sorted(paths.verilog().glob("*.sv"))))
+@cache
+def _maker() -> str:
+    """A hash of what LUTs depend on besides the network: modules, folding, generators, tools."""
+    package = Path(flow.__file__).parent
+    sources = [package / "search" / "skeleton.py"]
+    sources += [file for part in ("adders", "folding", "rtl", "synth") for file in (package / part).rglob("*.py")]
+    tools = [yosys.version(), str(available())]
+    return digest([*content(sorted(paths.verilog().glob("*.sv"))), *content(sorted(sources)), *tools])
 
 
 def _key(spec: ModelSpec, bits: BitsSpec, cycles: int) -> str:
@@ -99,17 +120,18 @@ def _key(spec: ModelSpec, bits: BitsSpec, cycles: int) -> str:
     return f"{spec.name} {f'w{min(widths)}' if alike else bits.label(spec)} {cycles} cycles"
 
 
-@dataclass
+@dataclass(frozen=True)
 class SynthesizedBudget:
-    """Holds the whole widths that a search has chosen against its budget as synthesis counts, and corrects the costs.
+    """Whole widths within a budget of LUTs as synthesis counts them, chosen by a cost model that errs.
 
     Attributes:
         spec: the network.
         costs: of the search, by the cost model.
         cycles: between frames.
         luts: that there may be, by synthesis.
-        least: the share of them that widths should use.
-        lowest: widths that must stay within the budget.
+        most: that there may be by the cost model, or `flow build` refuses the network.
+        least: the share of the budget that widths should use.
+        lowest: widths that must stay within it.
         synthesized: measures.
         tell: is told of what is chosen once more.
     """
@@ -118,38 +140,61 @@ class SynthesizedBudget:
     costs: Costs
     cycles: int
     luts: float
+    most: float
     least: float
     lowest: BitsSpec
     synthesized: Synthesized
     tell: Callable[[str], None]
-    _too_much: float = field(default=float("inf"), init=False)
 
     def share(self, bits: BitsSpec) -> float:
-        """What widths take of the budget."""
+        """What widths take of the budget, by synthesis."""
         return self.synthesized.luts(self.spec, bits, self.cycles) / self.luts
 
-    def __call__(self, bits: BitsSpec) -> Costs | None:
-        """The costs with a budget corrected by what the model errs by at these widths; None if they may stay.
-
-        A budget by the model that led to too much is not tried again, nor a greater one.
-        """
-        share, modelled = self.share(bits), self.costs.of(bits)
-        if self.least <= share <= 1:
-            return None
-        budget = modelled / share
-        if share > 1:
-            self._too_much = min(self._too_much, modelled)
-        corrected = replace(self.costs, budget=min(budget, self._too_much * (1 - 1e-6)))
-        if corrected.of(self.lowest) > corrected.budget:
-            return None
-        self.tell(f"that is {share:.1%} of the budget by synthesis: chosen once more")
-        return corrected
-
-    def check(self, bits: BitsSpec) -> None:
-        """Raises FlowError where widths take more than the budget."""
-        share = self.share(bits)
-        if share > 1:
+    def check_lowest(self) -> None:
+        """Raises FlowError where even the lowest widths take too much; they are synthesized where there is a doubt."""
+        if self.costs.of(self.lowest) > _CERTAIN * self.costs.budget and (share := self.share(self.lowest)) > 1:
             raise FlowError(
-                f"{self.spec.name}: the widths that were found take {share:.1%} of the budget by synthesis; the cost "
-                f"model errs by more than can be corrected here: ask for less"
+                f"{self.spec.name}: out of reach: the lowest widths take {share:.1%} of the budget by synthesis"
             )
+
+    def choose(self, chosen: Callable[[Costs], BitsSpec]) -> BitsSpec:
+        """Of the widths that are chosen by corrected budgets, those that use most of the true one.
+
+        A budget by the cost model that led to too much is not asked for again, nor a greater one.
+
+        Args:
+            chosen: the best widths within a budget by the cost model.
+
+        Raises:
+            FlowError: all of them take too much.
+        """
+        costs, too_much, tried, shares = self.costs, float("inf"), [], []
+        within: list[tuple[float, BitsSpec]] = []
+        while len(tried) < _TRIES and (bits := chosen(costs)) not in tried:
+            modelled, share = self.costs.of(bits), self._refused_from(bits)
+            tried.append(bits)
+            shares.append(share)
+            if share <= 1:
+                within.append((share, bits))
+                if share >= self.least:
+                    break
+            else:
+                too_much = min(too_much, modelled)
+            margin = 0.0 if within else _MARGIN * len(shares)
+            budget = min(modelled / share * (1 - margin), too_much * (1 - 1e-6))
+            costs = replace(self.costs, budget=budget)
+            if costs.of(self.lowest) > budget:
+                break
+            self.tell(f"that is {share:.1%} of the budget by synthesis: chosen once more")
+        if not within:
+            raise FlowError(
+                f"{self.spec.name}: the widths that were found take {min(shares):.1%} of the budget by synthesis; the "
+                f"cost model errs by more than can be corrected here: ask for less"
+            )
+        return max(within, key=lambda pair: pair[0])[1]
+
+    def _refused_from(self, bits: BitsSpec) -> float:
+        """What widths take of the budget, by synthesis or, where that is nearer the end, by a build's estimate."""
+        graph = skeleton(self.spec, bits)
+        estimated = estimate(graph, for_cycles(graph, self.cycles, available())).lut
+        return max(self.share(bits), estimated / self.most)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flow.boards import find_board
 from flow.errors import CheckFailed
-from flow.files import write_whole
+from flow.files import read_json, write_json, write_whole
 from flow.pipeline.build import build
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.reporter import Reporter
@@ -41,6 +41,26 @@ def kept(subject: Subject[A], arm: A, checkpoint: Path, tell: Callable[[str], No
     hardware = subject.hardware
     part = find_board(hardware.board).part
     return kept_report(subject.kept(arm), read_meta(checkpoint).sha256, hardware.cycles, part, tell)
+
+
+def failure(subject: Subject[A], arm: A, checkpoint: Path) -> str | None:
+    """Why the last build of these weights failed, in whichever process; None where none has, or one has not since."""
+    file = _failed(subject, arm)
+    plain = read_json(file) if file.is_file() else {}
+    return plain["reason"] if plain.get("checkpoint_sha256") == read_meta(checkpoint).sha256 else None
+
+
+def keep_failure(subject: Subject[A], arm: A, checkpoint: Path, reason: str | None) -> None:
+    """Keeps why a build failed, beside what builds have measured; None: it has not."""
+    file = _failed(subject, arm)
+    if reason is None:
+        file.unlink(missing_ok=True)
+    else:
+        write_json(file, {"checkpoint_sha256": read_meta(checkpoint).sha256, "reason": reason})
+
+
+def _failed(subject: Subject[A], arm: A) -> Path:
+    return subject.kept(arm).with_suffix(".failed.json")
 
 
 def build_arm(subject: Subject[A], arm: A, checkpoint: Path, reporter: Reporter) -> None:

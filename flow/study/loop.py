@@ -14,7 +14,7 @@ from flow.datasets import Dataset
 from flow.errors import CheckFailed, FlowError
 from flow.files import locked
 from flow.pipeline.reporter import Reporter
-from flow.study.hardware import build_arm, kept
+from flow.study.hardware import build_arm, failure, keep_failure, kept
 from flow.study.left import Recipe, TimeLeft
 from flow.study.subject import A, Subject
 from flow.training.claim import once
@@ -29,7 +29,7 @@ class Study(Generic[A]):
     Attributes:
         subject: what is studied.
         tell: is told what happens.
-        failed: names of networks that could not be built, are not exact, or do not fit.
+        failed: names of networks that could not be trained or built here, are not exact, or do not fit.
     """
 
     subject: Subject[A]
@@ -45,6 +45,12 @@ class Study(Generic[A]):
                 found.append(subject.row(arm, path, kept(subject, arm, path, self.tell)))
         return found
 
+    def failures(self) -> dict[str, str]:
+        """Why builds failed, by network, in this process or another."""
+        trained = ((arm, self.subject.finished(arm)) for arm in self.subject.arms)
+        reasons = {arm.name: failure(self.subject, arm, path) for arm, path in trained if path is not None}
+        return {name: reason for name, reason in reasons.items() if reason is not None}
+
     def results(self) -> str:
         """Writes what is known.
 
@@ -52,7 +58,7 @@ class Study(Generic[A]):
             Markdown.
         """
         with locked(self.subject.results_folder / ".lock"):
-            return self.subject.results(self.rows()).write(self.subject.results_folder, self.failed)
+            return self.subject.results(self.rows()).write(self.subject.results_folder, self.failures())
 
     def train(self, arms: Sequence[A], left: TimeLeft) -> None:
         """Trains those of the arms that are not, one after another.
@@ -65,7 +71,11 @@ class Study(Generic[A]):
         for number, arm in enumerate(todo, start=1):
             self.tell(f"network {number} of {len(todo)}: {arm.name}; all networks: {left.text}")
             left.begin(arm)
-            self._trained(arm)
+            try:
+                self._trained(arm)
+            except FlowError as error:  # the others can be trained all the same
+                self.tell(f"{arm.name}: {error}")
+                self.failed.append(arm.name)
             left.end()
             self.tell(f"{number} of {len(todo)} networks trained, {left.text}")
             self.results()
@@ -84,13 +94,17 @@ class Study(Generic[A]):
 
     def build(self, arms: Sequence[A], reporter: Reporter) -> None:
         """Builds some of the trained networks, as far as that is not done."""
-        for number, arm in enumerate(arms, start=1):
-            reporter.line(f"build {number} of {len(arms)}: {arm.name}")
+        trained = [(arm, path) for arm in arms if (path := self.subject.finished(arm)) is not None]
+        for number, (arm, path) in enumerate(trained, start=1):
+            reporter.line(f"build {number} of {len(trained)}: {arm.name}")
+            reason = None
             try:
-                build_arm(self.subject, arm, self.subject.finished(arm), reporter)
+                build_arm(self.subject, arm, path, reporter)
             except (CheckFailed, FlowError) as error:  # the others can be built all the same
-                reporter.line(f"{arm.name}: {error}")
+                reason = str(error)
+                reporter.line(f"{arm.name}: {reason}")
                 self.failed.append(arm.name)
+            keep_failure(self.subject, arm, path, reason)
             self.results()
 
 
@@ -107,7 +121,7 @@ def run_study(
 
     Raises:
         Exit: it was stopped, with status 130.
-        CheckFailed: builds failed; names them.
+        CheckFailed: networks could not be trained or built; names them.
     """
     with console_progress(console) as progress:
         progress.on_message(data.source)
@@ -124,4 +138,4 @@ def run_study(
             study.build(built, reporter)
     console.print(study.results(), highlight=False, markup=False, soft_wrap=True)
     if study.failed:
-        raise CheckFailed(f"failed builds: {', '.join(study.failed)}; the reasons stand above")
+        raise CheckFailed(f"failed: {', '.join(study.failed)}; the reasons stand above")

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -38,23 +39,24 @@ class Results:
     markdown: str
     plots: Mapping[str, str]
 
-    def write(self, folder: Path, failed: Sequence[str] = ()) -> str:
+    def write(self, folder: Path, failed: Mapping[str, str] = MappingProxyType({})) -> str:
         """Writes all files.
 
         Args:
-            failed: names of networks whose builds failed.
+            failed: why builds failed, by network.
 
         Returns:
             Markdown.
         """
-        plain = {**self.plain, **({"failed_builds": failed} if failed else {})}
+        plain = {**self.plain, **({"failed_builds": dict(failed)} if failed else {})}
         write_json(folder / f"{self.name}.json", json.loads(json.dumps(plain, default=asdict)))
         out = io.StringIO()
         writer = csv.DictWriter(out, [field.name for field in fields(self.row)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(row) for row in self.plain["rows"])
         write_whole(folder / f"{self.name}.csv", out.getvalue())
-        markdown = self.markdown + (f"\nFailed builds: {', '.join(failed)}.\n" if failed else "")
+        reasons = [f"* {name}: {reason}" for name, reason in failed.items()]
+        markdown = self.markdown + ("\n".join(["", "Failed builds:", "", *reasons, ""]) if failed else "")
         write_whole(folder / f"{self.name}.md", markdown)
         for name, text in self.plots.items():
             write_whole(folder / name, text)
