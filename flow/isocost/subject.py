@@ -34,8 +34,9 @@ from flow.training.run import Trained, float_checkpoint, train_float, train_quan
 from keras_models import MODELS
 from keras_models.spec import ModelSpec
 
-#: epochs with batch statistics that stand still. With few bits weights flip, and sums with them: while the learning rate
-#: is high, such an epoch took a ResNet-8 of 2-bit weights from 73 to 63 %, and one of 1-bit weights from 69 to 19 %
+#: epochs with batch statistics that stand still. Weights of few bits flip, and sums with them: while the learning rate
+#: is high, the first such epoch took a ResNet-8 of 2-bit weights from 73 to 63 % of the training samples, one of 1-bit
+#: weights from 69 to 19 %
 FROZEN_EPOCHS = 1
 #: whose float network, which comes with the project, teaches other networks too
 TEACHER = "resnet8"
