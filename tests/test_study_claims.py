@@ -161,7 +161,8 @@ class Subject:
 
 
 def test_one_study_in_two_processes_trains_each_network_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("flow.study.loop.kept", lambda *given: None)
+    for asked_of_builds in ("kept", "failure"):
+        monkeypatch.setattr(f"flow.study.loop.{asked_of_builds}", lambda *given: None)
     subject, told = Subject(tmp_path), []
     recipe = SimpleNamespace(parts=lambda arm: {arm.name: 1})
 
