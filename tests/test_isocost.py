@@ -168,6 +168,9 @@ def test_no_network_within_the_tolerance_is_refused(tmp_path, monkeypatch):
     synthesized = Synthesized(tmp_path / "measured.json", lambda text: None)
     with pytest.raises(FlowError, match=r"resnet8 at 4 bits: no width multiplier was found .* takes 120.0%"):
         equal_measured(RESNET8, reference(RESNET8, 0.2), [4, 8], equal, synthesized, lambda text: None)
+    full = replace(equal, most=equal.target / 2)
+    with pytest.raises(FlowError, match="resnet8 at 4 bits: no network near .* is one that a build takes"):
+        equal_measured(RESNET8, reference(RESNET8, 0.2), [4, 8], full, synthesized, lambda text: None)
 
 
 @cache
@@ -217,7 +220,7 @@ def test_widths_are_within_the_budget_by_synthesis(errors, tmp_path, monkeypatch
 
 def test_widths_that_never_fit_are_refused(tmp_path, monkeypatch):
     budget = budget_of(tmp_path, monkeypatch, (1.5 * 2**n for n in range(9)))
-    with pytest.raises(FlowError, match=r"were found take 1\d\d\.\d% of the budget by synthesis.*ask for less"):
+    with pytest.raises(FlowError, match=r"were found take 1\d\d\.\d% of what there may be, by synthesis .*allow more"):
         budget.choose(best_within)
 
 

@@ -97,6 +97,7 @@ def test_a_study_trains_and_goes_on(studied):
         (ONE_WIDTH, "1"), (ONE_WIDTH, "4"), (MIXED, "mixed"), (NOT_WIDENED, "1"),
     ]  # fmt: skip
     assert all(r["share"] <= 1.02 for r in found["rows"]) and len(found["gains"]) == 1
+    assert all(r["share"] >= 0.98 for r in found["rows"] if r["group"] != NOT_WIDENED)
     assert found["command"].startswith("flow isocost --model tiny --bits 1,4") and found["dataset"] == "digits"
     assert found["recipe"] == {"float_epochs": 1, "search_epochs": 1, "epochs": 3} and found["tolerance"] == 0.02
     assert found["teacher"]["sha256"] == read_meta(studied / "tiny-digits-float.h5").sha256
@@ -109,7 +110,9 @@ def test_a_study_trains_and_goes_on(studied):
     assert not list(studied.rglob("*.state")), "nothing is left of what was finished"
     for arm in networks():
         bits = arm.bits or BitsSpec.load(TINY, mixed / "bits.yaml")
-        command = read_meta(Folders(studied, "bytes").checkpoint(arm, "digits", bits)).command
+        meta = read_meta(Folders(studied, "bytes").checkpoint(arm, "digits", bits))
+        command = meta.command
+        assert meta.config.frozen_epochs == 1, "and not the recipe's two"
         assert command.startswith("flow isocost --model tiny --bits 1,4 --equal bytes --share 0.33 --cycles 2048")
         assert command.endswith(f"--float-epochs 1 --search-epochs 1 --epochs 3 --only {arm.name}")
 

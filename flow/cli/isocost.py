@@ -88,7 +88,8 @@ def isocost(
     for arm in arms:
         share_of = None
         if arm.bits is not None:
-            share_of = common.share(arm.spec, arm.bits, synthesized.known(arm.spec, arm.bits, common.cycles))
+            luts = None if plan_only else synthesized.known(arm.spec, arm.bits, common.cycles)
+            share_of = common.share(arm.spec, arm.bits, luts)
         part = "-" if share_of is None else f"{share_of:.1%}"
         table.add_row(arm.name, arm.group, f"{arm.spec.macs:,}", part)
     console.print(table)

@@ -120,7 +120,7 @@ def for_cycles(graph: Graph, cycles: int, adders: bool = False) -> Folding:
     fall as the widths do.
 
     Args:
-        adders: whether layers that nothing folds may become graphs of adders, which needs da4ml.
+        adders: whether fully unrolled layers may become graphs of adders, which needs da4ml.
 
     Raises:
         FlowError: some layer cannot be that fast; the message says how fast it can be.

@@ -31,7 +31,7 @@ def equal_measured(
         tell: is told how near each comes.
 
     Raises:
-        FlowError: no network that was synthesized is within the tolerance.
+        FlowError: no network that was synthesized is within the tolerance, or a build would take none.
     """
     widest = widths[-1]
     taken = synthesized.luts(reference, one_width(reference, widest), equal.cycles)
@@ -41,6 +41,11 @@ def equal_measured(
     networks = {widest: reference}
     for bits in widths[:-1]:
         about = networks_about(spec, bits, equal.measured(target, ratios))
+        if not about:
+            raise FlowError(
+                f"{spec.name} at {bits} bits: no network near {target:,.0f} LUTs is one that a build takes, whose "
+                f"estimate may be {equal.most:,.0f}; a smaller --share, or more --cycles"
+            )
         options = [(network, equal.estimated_luts(network, bits)) for network in about]
         tried: list[tuple[ModelSpec, float]] = []
         ratio = 1.0

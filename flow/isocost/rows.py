@@ -63,7 +63,8 @@ class Row:
         weights: bits of its weights, or ``"mixed"``.
         share: of the common cost: bytes as counted, LUTs and cycles as planned; None where it does not fit the board.
         measured_share: of it as built.
-        within: whether that is within the tolerance of the common cost; None of one that is meant to cost less.
+        within: whether that is within the tolerance of the common cost, and of equal cycles the LUTs are not above it;
+            None of one that is meant to cost less.
         accuracy: of the trained network, on `test_images`.
         bytes: of weights.
         macs, bit_operations: of a frame, at the widths of weights and activations; where a layer reads a pool's sum,
@@ -239,4 +240,4 @@ def equal_text(equal: Equal) -> str:
         return f"{equal.target:,.0f} bytes of weights"
     if equal.kind == "luts":
         return f"{equal.target:,.0f} LUTs at {equal.cycles:,} cycles between frames"
-    return f"{equal.cycles:,} cycles between frames with about {equal.lut:,.0f} LUTs"
+    return f"{equal.cycles:,} cycles between frames with up to about {equal.lut:,.0f} LUTs"

@@ -36,7 +36,7 @@ _COARSE = 6
 _EQUAL = 1 + 1e-9
 #: share of the board that a plan may fill: less than a build may, which refuses networks by their estimate, and that is
 #: a sixth above what synthesis counts at some widths
-PLANNED_UTILIZATION = 0.82
+PLANNED_UTILIZATION = 0.81
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Equal:
         target: bytes, LUTs or cycles.
         cycles: between frames, where hardware is meant.
         lut: of the board, where it is to be filled.
-        most: LUTs that a network may have by the cost model, or `flow build` refuses it.
+        most: LUTs that a network may have by the cost model without graphs of adders; `flow build` refuses more.
         ratios: by width of the weights: measured LUTs over those of the cost model, where they were measured.
     """
 
@@ -131,12 +131,12 @@ class Equal:
         if self.kind == "bytes":
             return sum(w.weights * bits.weights[w.name] for w in spec.weight_layers()) / 8
         lut, interval = _hardware(spec, bits.to_yaml(), self.cycles)
-        refused = lut > self.most
+        estimated = lut
         widths = set(bits.weights.values())
         lut *= self.ratios.get(widths.pop(), 1.0) if len(widths) == 1 else 1.0
         if self.kind == "luts":
             return lut
-        return interval if lut <= self.lut * _EQUAL and not refused else float("inf")
+        return interval if lut <= self.lut * _EQUAL and estimated <= self.most else float("inf")
 
     @property
     def luts(self) -> float:

@@ -43,7 +43,7 @@ class BuildConfig(BaseModel):
         output: what the hardware gives: the logits, or the index of the largest one.
         folding: a folding.yaml to build with instead of solving.
         utilization: share of the board that the solver may fill.
-        adders: whether layers that nothing folds become graphs of adders where that is smaller and da4ml is installed.
+        adders: whether fully unrolled layers become graphs of adders where that is smaller and da4ml is installed.
         bench_frames: frames that the cocotb bench sends with random stalls.
         stalled_images: the first so many of the images go through the RTL once more, under random stalls on both sides.
         route: whether modules are placed and routed for a routed Fmax.

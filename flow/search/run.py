@@ -63,7 +63,8 @@ def find_widths(
     """
     teacher = teacher or start
     hashes = weights_sha256(start), weights_sha256(teacher)
-    parts = "search", costs.fingerprint(), fixed.model_dump_json(), repr(search), *hashes
+    rules = f"{least:g} at least, by {'another count' if within else 'the costs'}"
+    parts = "search", costs.fingerprint(), fixed.model_dump_json(), repr(search), rules, *hashes
     identity = run_identity(spec.name, data, recipe.fingerprint(), *parts)
     left = folder / f"search-{identity[:12]}.found"
     known = load_found(left, identity, spec, progress)

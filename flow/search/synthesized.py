@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import flow
@@ -36,6 +37,7 @@ _LUTS, _MADE_BY = "luts", "made_by"
 _CERTAIN = 0.75
 #: how often widths are chosen, and how much less is asked for after each time that none was within the budget
 _TRIES, _MARGIN = 6, 0.01
+_BY = "synthesis or a build's estimate"
 
 
 def measured_luts(spec: ModelSpec, bits: BitsSpec, cycles: int, tell: Callable[[str], None]) -> float:
@@ -109,7 +111,7 @@ def _maker() -> str:
     package = Path(flow.__file__).parent
     sources = [package / "search" / "skeleton.py"]
     sources += [file for part in ("adders", "folding", "rtl", "synth") for file in (package / part).rglob("*.py")]
-    tools = [yosys.version(), str(available())]
+    tools = [yosys.version(), version("da4ml") if available() else ""]
     return digest([*content(sorted(paths.verilog().glob("*.sv"))), *content(sorted(sources)), *tools])
 
 
@@ -170,7 +172,7 @@ class SynthesizedBudget:
         """
         costs, too_much, tried, shares = self.costs, float("inf"), [], []
         within: list[tuple[float, BitsSpec]] = []
-        while len(tried) < _TRIES and (bits := chosen(costs)) not in tried:
+        while (bits := chosen(costs)) not in tried:
             modelled, share = self.costs.of(bits), self._refused_from(bits)
             tried.append(bits)
             shares.append(share)
@@ -181,15 +183,16 @@ class SynthesizedBudget:
             else:
                 too_much = min(too_much, modelled)
             margin = 0.0 if within else _MARGIN * len(shares)
-            budget = min(modelled / share * (1 - margin), too_much * (1 - 1e-6))
+            least = self.costs.of(self.lowest)
+            budget = min(max(modelled / share * (1 - margin), least), too_much * (1 - 1e-6))
             costs = replace(self.costs, budget=budget)
-            if costs.of(self.lowest) > budget:
+            if least > budget or len(tried) == _TRIES:
                 break
-            self.tell(f"that is {share:.1%} of the budget by synthesis: chosen once more")
+            self.tell(f"that is {share:.1%} of what there may be, by {_BY}: chosen once more")
         if not within:
             raise FlowError(
-                f"{self.spec.name}: the widths that were found take {min(shares):.1%} of the budget by synthesis; the "
-                f"cost model errs by more than can be corrected here: ask for less"
+                f"{self.spec.name}: the widths that were found take {min(shares):.1%} of what there may be, by {_BY}; "
+                f"the cost model errs by more than can be corrected here: allow more LUTs or cycles"
             )
         return max(within, key=lambda pair: pair[0])[1]
 

@@ -44,10 +44,12 @@ def kept(subject: Subject[A], arm: A, checkpoint: Path, tell: Callable[[str], No
 
 
 def failure(subject: Subject[A], arm: A, checkpoint: Path) -> str | None:
-    """Why the last build of these weights failed, in whichever process; None where none has, or one has not since."""
+    """Why the last build of these weights for the study's rate and board failed, in whichever process; None where none
+    has, or one has not since.
+    """
     file = _failed(subject, arm)
     plain = read_json(file) if file.is_file() else {}
-    return plain["reason"] if plain.get("checkpoint_sha256") == read_meta(checkpoint).sha256 else None
+    return plain["reason"] if plain.get("of") == _built(subject, checkpoint) else None
 
 
 def keep_failure(subject: Subject[A], arm: A, checkpoint: Path, reason: str | None) -> None:
@@ -56,7 +58,13 @@ def keep_failure(subject: Subject[A], arm: A, checkpoint: Path, reason: str | No
     if reason is None:
         file.unlink(missing_ok=True)
     else:
-        write_json(file, {"checkpoint_sha256": read_meta(checkpoint).sha256, "reason": reason})
+        write_json(file, {"of": _built(subject, checkpoint), "reason": reason})
+
+
+def _built(subject: Subject[A], checkpoint: Path) -> list[str | int]:
+    """What a build is of: weights, rate, chip."""
+    hardware = subject.hardware
+    return [read_meta(checkpoint).sha256, hardware.cycles, find_board(hardware.board).part]
 
 
 def _failed(subject: Subject[A], arm: A) -> Path:

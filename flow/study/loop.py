@@ -68,16 +68,18 @@ class Study(Generic[A]):
         """
         todo = [arm for arm in arms if self.subject.finished(arm) is None]
         left.forget(arm for arm in arms if arm not in todo)
+        done = 0
         for number, arm in enumerate(todo, start=1):
             self.tell(f"network {number} of {len(todo)}: {arm.name}; all networks: {left.text}")
             left.begin(arm)
             try:
                 self._trained(arm)
+                done += 1
             except FlowError as error:  # the others can be trained all the same
                 self.tell(f"{arm.name}: {error}")
                 self.failed.append(arm.name)
             left.end()
-            self.tell(f"{number} of {len(todo)} networks trained, {left.text}")
+            self.tell(f"{done} of {len(todo)} networks trained, {left.text}")
             self.results()
 
     def _trained(self, arm: A) -> Path:

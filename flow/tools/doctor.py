@@ -205,7 +205,7 @@ def _optional() -> list[Finding]:
 
 
 def _adders() -> Finding:
-    remedy = f"python -m pip install '{EXTRA}' (LGPL); layers that nothing folds may then become graphs of adders"
+    remedy = f"python -m pip install '{EXTRA}' (LGPL); fully unrolled layers may then become graphs of adders"
     there = available()
     detail = importlib.metadata.version("da4ml") if there else "missing"
     return Finding("optional", "da4ml", there, detail, remedy, required=False)
