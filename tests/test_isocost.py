@@ -169,7 +169,7 @@ def test_no_network_within_the_tolerance_is_refused(tmp_path, monkeypatch):
     with pytest.raises(FlowError, match=r"resnet8 at 4 bits: no width multiplier was found .* takes 120.0%"):
         equal_measured(RESNET8, reference(RESNET8, 0.2), [4, 8], equal, synthesized, lambda text: None)
     full = replace(equal, most=equal.target / 2)
-    with pytest.raises(FlowError, match="resnet8 at 4 bits: no network near .* is one that a build takes"):
+    with pytest.raises(FlowError, match=r"resnet8 at 4 bits: no network near .* is one that a build takes"):
         equal_measured(RESNET8, reference(RESNET8, 0.2), [4, 8], full, synthesized, lambda text: None)
 
 
