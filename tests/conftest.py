@@ -21,6 +21,16 @@ def made(tmp_path_factory) -> Path:
     return finished_build.make(tmp_path_factory.mktemp("handoff") / "run")
 
 
+@pytest.fixture(scope="session")
+def real_images():
+    """CIFAR-10. Where it is not there, tests that need it are skipped and say so; where it is damaged they fail."""
+    from flow.datasets import cifar10, load
+
+    if cifar10.batches_in(cifar10.places(None)) is None:
+        pytest.skip(f"not run: CIFAR-10 is not in {cifar10.missing(None)}")
+    return load("cifar10", download=False)
+
+
 @pytest.fixture(scope="module")
 def handed(made, tmp_path_factory) -> dict[str, Path]:
     """Both hand-offs, moved after they were written."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from flow import golden
 from flow.bits import BitsSpec
-from flow.datasets import load
-from flow.errors import FlowError
 from flow.fold import fold_network
 from flow.hls import convert
 from flow.training.checkpoints import find_checkpoint, load_checkpoint
@@ -18,15 +15,11 @@ from keras_models import MODELS
 IMAGES = 400
 
 
-def test_the_shipped_resnet8_is_exact_on_real_images():
-    try:
-        data = load("cifar10", download=False)
-    except FlowError as error:
-        pytest.skip(f"not run: {error}")
+def test_the_shipped_resnet8_is_exact_on_real_images(real_images):
     spec = MODELS["resnet8"]
     model, meta = load_checkpoint(find_checkpoint("resnet8", "cifar10", BitsSpec.uniform(spec, 4)))
     twin = fold_network(model)
-    images, labels = data.x_test[:IMAGES], data.y_test[:IMAGES]
+    images, labels = real_images.x_test[:IMAGES], real_images.y_test[:IMAGES]
     outputs = golden.run(convert(twin, "resnet8"), images)
     assert np.array_equal(outputs, twin_outputs(twin, images))
     # on fewer images than the checkpoint's figure, so within a few standard deviations of it

@@ -1,4 +1,4 @@
-"""Proofs that take long: `make long-test`. The first needs CIFAR-10 and says so where it is not there."""
+"""Proofs that take long: `make long-test`. Those with real images need CIFAR-10, and say so where it is not there."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import yaml
 from rich.console import Console
 
 from flow.bits import BitsSpec
-from flow.datasets import load
-from flow.errors import FlowError
 from flow.pipeline.build import build, stage_folder
 from flow.pipeline.config import BuildConfig
 from flow.pipeline.reporter import Reporter
@@ -25,12 +23,8 @@ def reported(config: BuildConfig, folder: Path) -> dict:
     return json.loads((stage_folder(folder, "report") / "report.json").read_text())
 
 
-def test_every_test_image_through_c_simulation_and_rtl(tmp_path):
+def test_every_test_image_through_c_simulation_and_rtl(tmp_path, real_images):
     """The shipped ResNet-8 on all 10,000 CIFAR-10 test images, every row of every layer routed."""
-    try:
-        load("cifar10", download=False)
-    except FlowError as error:
-        pytest.skip(f"not run: {error}")
     report = reported(BuildConfig(dataset="cifar10", images=10_000, route_rows=0, route_seconds=0), tmp_path / "run")
     exact = report["exact"]
     assert exact["images"] == exact["keras_images"] == 10_000
@@ -40,12 +34,8 @@ def test_every_test_image_through_c_simulation_and_rtl(tmp_path):
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4])
-def test_learned_thresholds_on_real_images(bits, tmp_path):
+def test_learned_thresholds_on_real_images(bits, tmp_path, real_images):
     """The shipped N2UQ networks: 1,000 images through C simulation and RTL, 10,000 through Keras."""
-    try:
-        load("cifar10", download=False)
-    except FlowError as error:
-        pytest.skip(f"not run: {error}")
     config = BuildConfig(dataset="cifar10", bits=str(bits), quantizer="n2uq", max_cycles=16_384, route=False)
     report = reported(config, tmp_path / "run")
     exact, codes = report["exact"], report["odd_codes"]
@@ -54,15 +44,11 @@ def test_learned_thresholds_on_real_images(bits, tmp_path):
     assert codes["uniform_lut"] < codes["lut"] <= 1.1 * codes["uniform_lut"]
 
 
-def test_run_time_widths_on_real_images(tmp_path):
-    """The shipped network: 23 configurations in turn through all engines, 50 images each."""
-    try:
-        load("cifar10", download=False)
-    except FlowError as error:
-        pytest.skip(f"not run: {error}")
-    report = reported(BuildConfig(dataset="cifar10", runtime_bits="2,3,4", images=1150, route=False), tmp_path / "run")
+def test_run_time_widths_on_real_images(tmp_path, real_images):
+    """The shipped network: 23 configurations in turn through all engines, 100 images each."""
+    report = reported(BuildConfig(dataset="cifar10", runtime_bits="2,3,4", images=2300, route=False), tmp_path / "run")
     exact, runtime = report["exact"], report["runtime"]
-    assert exact["images"] == 1150 and runtime["compared"] == 23 and report["resources"]["fits"]
+    assert exact["images"] == 2300 and runtime["compared"] == 23 and report["resources"]["fits"]
     assert exact["golden_vs_keras"] == exact["golden_vs_csim"] == exact["golden_vs_rtl"] == 0
     narrow, _, wide = (one["interval_cycles"] for one in runtime["configurations"][:3])
     assert narrow <= 0.6 * wide

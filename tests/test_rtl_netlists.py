@@ -15,14 +15,24 @@ from flow.tools import yosys
 sys.path.insert(0, str(rtl.ROOT / "testbench"))
 
 #: component and which of its parameter sets
-CASES = [("matvec", 5), ("threshold", 6), ("requantize", 3), ("serial_matvec", 6), ("axi_lite_registers", 0)]
-LONG = [
-    ("window", 1), ("matvec", 6), ("threshold", 0), ("requantize", 0), ("requantize", 5), ("requantize", 6),
-    ("requantize_table", 1), ("stream_fifo", 1),
-]  # fmt: skip
+CASES = [
+    ("window", 1),
+    ("matvec", 5),
+    ("matvec", 6),
+    ("threshold", 0),
+    ("threshold", 6),
+    ("requantize", 0),
+    ("requantize", 3),
+    ("requantize", 5),
+    ("requantize", 6),
+    ("serial_matvec", 6),
+    ("requantize_table", 1),
+    ("stream_fifo", 1),
+    ("axi_lite_registers", 0),
+]
 
 
-@pytest.mark.parametrize("component, index", [*CASES, *(pytest.param(*case, marks=pytest.mark.long) for case in LONG)])
+@pytest.mark.parametrize("component, index", CASES)
 def test_netlist(component: str, index: int, tmp_path: Path) -> None:
     bench, parameters = next((bench, dict(rows[index])) for (name, bench), rows in TABLE.items() if name == component)
     files = {}

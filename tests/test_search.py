@@ -124,7 +124,9 @@ def test_each_channel_of_a_depthwise_convolution_has_a_step_of_its_own(bits: int
     image[0, 2, 2] = 1  # what comes out are the weights, the last one first
     found = layer(tf.constant(image)).numpy()[0, 1:4, 1:4][::-1, ::-1]
     steps = gaussian_steps()[bits - 1] * np.sqrt((kernel[..., 0] ** 2).mean(axis=(0, 1)))
-    np.testing.assert_allclose(found, quantize(kernel[..., 0] / steps, bits, 0, signed=True) * steps, rtol=1e-5)
+    codes = quantize(kernel[..., 0] / steps, bits, 0, signed=True)
+    np.testing.assert_array_equal(np.rint(found / steps), codes)
+    np.testing.assert_allclose(found, codes * steps, rtol=4 * np.finfo(np.float32).eps, err_msg="a step in float32")
 
 
 def test_the_values_gradient_passes_straight_through():

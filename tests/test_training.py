@@ -28,6 +28,7 @@ from flow.training.loop import accuracy, learning_rate, predict
 from flow.training.progress import Silent
 from flow.training.resume import TrainState, load_state, save_state
 from flow.training.run import float_start, train_float, train_quantized
+from flow.training.statistics import measure_statistics, settle_statistics, training_loss
 from keras_models import MODELS
 
 TINY = MODELS["tiny"]
@@ -207,11 +208,28 @@ def test_statistics_are_means_over_batches(few):
     keras.utils.set_random_seed(0)
     model = TINY.build_float()
     momentum = model.get_layer("conv1_bn").momentum
-    calibrate.measure_statistics(model, few.x_train[:250])
+    measure_statistics(model, few.x_train[:250])
     layer = model.get_layer("conv1_bn")
     values = keras.Model(model.input, layer.input)(few.x_train[:250].astype(np.float32) / 256).numpy()
     np.testing.assert_allclose(layer.moving_mean.numpy(), values.mean(axis=(0, 1, 2)), rtol=1e-3, atol=1e-5)
     assert layer.momentum == momentum
+
+
+@pytest.mark.parametrize("shift", [-0.5, 0.0, 0.05, 0.5])
+def test_the_statistics_that_fit_training_samples_better_are_kept(few, start, shift):
+    model, measured, progress = TINY.build_float(), TINY.build_float(), Recorder()
+    calibrate.copy_weights(start.model, model)
+    calibrate.copy_weights(start.model, measured)
+    mean = model.get_layer("conv1_bn").moving_mean
+    mean.assign(mean + shift)
+    measure_statistics(measured, few.x_train)
+    trained, other = (training_loss(m, few.x_train, few.y_train, TINY.task) for m in (model, measured))
+    weights = model.get_weights()
+    settle_statistics(model, few, TINY.task, progress)
+    assert training_loss(model, few.x_train, few.y_train, TINY.task) == min(trained, other)
+    assert len(progress.messages) == (other < trained)
+    kept = measured.get_weights() if other < trained else weights
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), kept, strict=True))
 
 
 # Interrupted runs

@@ -104,9 +104,8 @@ def search(
             if built_at:
                 synthesized = Synthesized(place / FILE, progress.on_message)
                 measured = SynthesizedBudget(
-                    spec, tables, int(built_at[-1]), tables.budget, UTILIZATION * chip.lut, USED, least, synthesized,
-                    progress.on_message,
-                )  # fmt: skip
+                    spec, tables, int(built_at[-1]), tables.budget, USED, least, synthesized, progress.on_message
+                )
                 measured.check_lowest()
             start = float_start(spec, images, place, progress, seed)
             learning = recipe.model_copy(update={"epochs": epochs, **LEARNING})
@@ -128,7 +127,8 @@ def search(
                 scores = meta.scores if meta.accuracy is None else {ACCURACY: meta.accuracy}
                 result |= {"scores": scores, "test_images": meta.test_images, "checkpoint": path.name}
                 line = ["flow", "build", "--model", model, "--bits", str(file), "--checkpoint", str(path)]
-                line += ["--dataset", images.name, *(["--data", str(data)] if data else []), *built_at]
+                line += ["--dataset", images.name, *(["--data", str(data)] if data else [])]
+                line += [*built_at, "--set", "estimate_refuses=false"] if built_at else []  # synthesis has been asked
                 progress.on_message(f"{meta.score_text}; build it with")
                 progress.on_message(f"    {shlex.join([*line, '--board', board])}")
             write_found(result, found.path, found.bits, place)

@@ -31,7 +31,7 @@ def equal_measured(
         tell: is told how near each comes.
 
     Raises:
-        FlowError: no network that was synthesized is within the tolerance, or a build would take none.
+        FlowError: no network that was synthesized is within the tolerance, or none is near.
     """
     widest = widths[-1]
     taken = synthesized.luts(reference, one_width(reference, widest), equal.cycles)
@@ -40,25 +40,25 @@ def equal_measured(
     tell(f"{reference.name} at {widest} bits sets the common cost, {ratios[widest]:.1%} of the estimate")
     networks = {widest: reference}
     for bits in widths[:-1]:
-        about = networks_about(spec, bits, equal.measured(target, ratios))
-        if not about:
-            raise FlowError(
-                f"{spec.name} at {bits} bits: no network near {target:,.0f} LUTs is one that a build takes, whose "
-                f"estimate may be {equal.most:,.0f}; a smaller --share, or more --cycles"
-            )
-        options = [(network, equal.estimated_luts(network, bits)) for network in about]
-        tried: list[tuple[ModelSpec, float]] = []
+        shares: dict[ModelSpec, float] = {}
         ratio = 1.0
-        while options and len(tried) < _ROUNDS:
-            network, estimate = min(options, key=lambda option: abs(ratio * option[1] / target - 1))
-            options.remove((network, estimate))
-            luts = synthesized.luts(network, one_width(network, bits), equal.cycles)
-            ratio, share = luts / estimate, luts / target
-            tried.append((network, share))
-            tell(f"{network.name} at {bits} bits: {share:.1%} of the common cost")
-            if abs(share - 1) <= _NEAR:
+        while len(shares) < _ROUNDS:  # what is near the target depends on the ratio
+            about = networks_about(spec, bits, equal.measured(target, {**ratios, bits: ratio}))
+            options = {network: equal.estimated_luts(network, bits) for network in about if network not in shares}
+            if not options:
                 break
-        best, share = min(tried, key=lambda pair: abs(pair[1] - 1))
+            network = min(options, key=lambda option: abs(ratio * options[option] / target - 1))
+            luts = synthesized.luts(network, one_width(network, bits), equal.cycles)
+            ratio, shares[network] = luts / options[network], luts / target
+            tell(f"{network.name} at {bits} bits: {shares[network]:.1%} of the common cost")
+            if abs(shares[network] - 1) <= _NEAR:
+                break
+        if not shares:
+            raise FlowError(
+                f"{spec.name} at {bits} bits: no width multiplier leads near {target:,.0f} LUTs at {equal.cycles:,} "
+                f"cycles; another --share, or more --cycles"
+            )
+        best, share = min(shares.items(), key=lambda pair: abs(pair[1] - 1))
         if abs(share - 1) > equal.tolerance:
             raise FlowError(
                 f"{spec.name} at {bits} bits: no width multiplier was found whose network takes {target:,.0f} LUTs by "

@@ -34,9 +34,8 @@ _FOLDS_WELL = 1.1
 _COARSE = 6
 #: a cost this little above another is equal to it: ratios of measured to estimated LUTs are rounded
 _EQUAL = 1 + 1e-9
-#: share of the board that a plan may fill: less than a build may, which refuses networks by their estimate, and that is
-#: a sixth above what synthesis counts at some widths
-PLANNED_UTILIZATION = 0.81
+#: share of the board that a plan may fill: less than a build may, for a trained network takes a little more or less
+PLANNED_UTILIZATION = 0.92
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,6 @@ class Equal:
         target: bytes, LUTs or cycles.
         cycles: between frames, where hardware is meant.
         lut: of the board, where it is to be filled.
-        most: LUTs that a network may have by the cost model without graphs of adders; `flow build` refuses more.
         ratios: by width of the weights: measured LUTs over those of the cost model, where they were measured.
     """
 
@@ -84,7 +82,6 @@ class Equal:
     target: float
     cycles: int
     lut: float = 0.0
-    most: float = float("inf")
     ratios: Mapping[int, float] = field(default_factory=dict)
 
     @classmethod
@@ -104,9 +101,8 @@ class Equal:
             budget = Amount(board.lut, board.ff, board.dsp, board.bram36) * PLANNED_UTILIZATION
             _, found = fastest(skeleton(spec, one_width(spec, bits)), budget)
             interval = found.interval(skeleton(spec, one_width(spec, bits)))
-            return cls(kind, interval, interval, budget.lut, UTILIZATION * board.lut)
-        cost = cls(kind, 0, cycles).cost(spec, one_width(spec, bits))
-        return cls(kind, cost, cycles, most=UTILIZATION * board.lut)
+            return cls(kind, interval, interval, budget.lut)
+        return cls(kind, cls(kind, 0, cycles).cost(spec, one_width(spec, bits)), cycles)
 
     @property
     def tolerance(self) -> float:
@@ -131,12 +127,11 @@ class Equal:
         if self.kind == "bytes":
             return sum(w.weights * bits.weights[w.name] for w in spec.weight_layers()) / 8
         lut, interval = _hardware(spec, bits.to_yaml(), self.cycles)
-        estimated = lut
         widths = set(bits.weights.values())
         lut *= self.ratios.get(widths.pop(), 1.0) if len(widths) == 1 else 1.0
         if self.kind == "luts":
             return lut
-        return interval if lut <= self.lut * _EQUAL and estimated <= self.most else float("inf")
+        return interval if lut <= self.lut * _EQUAL else float("inf")
 
     @property
     def luts(self) -> float:
@@ -232,8 +227,7 @@ def networks_about(spec: ModelSpec, bits: int, equal: Equal, most: float = 4.0) 
         return equal.estimated_luts(network, bits) * equal.ratios.get(bits, 1.0)
 
     near = _around(breakpoints(spec, most), lambda multiplier: luts(multiplier) <= equal.luts * _EQUAL)
-    possible = (widened(spec, m) for m in near if isfinite(luts(m)))
-    networks = {n.name: n for n in possible if equal.estimated_luts(n, bits) <= equal.most}
+    networks = {network.name: network for network in (widened(spec, m) for m in near if isfinite(luts(m)))}
     least = (1 - equal.tolerance) * equal.cycles if equal.kind == "cycles" else 0
     return [n for n in networks.values() if _hardware(n, one_width(n, bits).to_yaml(), equal.cycles)[1] >= least]
 
@@ -282,14 +276,14 @@ def check_fits(
     problems = []
     for (spec, bits), graph in zip(networks, graphs):
         ratio = (ratios or {}).get(min(bits.weights.values()), 1.0)
-        budget = replace(full, lut=min(full.lut, full.lut / ratio))  # a build has the estimate alone
+        budget = replace(full, lut=full.lut / ratio)
         problem = _excess(graph, budget, cycles)
         if problem:
             problems.append(f"{spec.name} at {', '.join(map(str, sorted(set(bits.weights.values()))))} bits: {problem}")
     if not problems:
         return
     more = [cycles * 2**k for k in range(1, 11)] if slower else []
-    tight = replace(full, lut=full.lut / max(1.0, *(ratios or {0: 1.0}).values()))
+    tight = replace(full, lut=full.lut / max([1.0, *(ratios or {}).values()]))
     enough = next((c for c in more if not any(_excess(graph, tight, c) for graph in graphs)), None)
     advice = "" if enough is None else f"--cycles {enough} would do, or "
     raise FlowError(f"{cycles} cycles between frames on {board.name}: {'; '.join(problems)}; {advice}a smaller --share")

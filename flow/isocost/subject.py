@@ -200,7 +200,7 @@ class EqualCost(Subject[Arm]):
         if counts.kind != "bytes":
             least = 0.0
             within = SynthesizedBudget(
-                arm.spec, tables, counts.cycles, counts.luts, counts.most, 1 - counts.tolerance,
+                arm.spec, tables, counts.cycles, counts.luts, 1 - counts.tolerance,
                 lowest(arm.spec, search, beside), self.synthesized, self.progress.on_message,
             ).choose  # fmt: skip
         found = find_widths(

@@ -11,8 +11,9 @@ from flow.mixer.stages import mixed_rows
 from flow.quantizers.nested import CENTRE, nested_codes, top_codes
 from flow.quantizers.runtime import RuntimeModel, TransitionalBatchNormalization, WidthActivation
 from flow.quantizers.start import IMAGES, best_step
-from flow.training.calibrate import STATISTICS_IMAGES, best_factors, fill_factors, prepare
+from flow.training.calibrate import best_factors, fill_factors, prepare
 from flow.training.loop import as_numbers
+from flow.training.statistics import STATISTICS_IMAGES
 from keras_models.build_runtime import build_runtime, top_bits
 from keras_models.ranges import Ranges, fraction_exponent
 from keras_models.runtime import RuntimePlan

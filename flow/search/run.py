@@ -9,7 +9,7 @@ import numpy as np
 
 from flow.bits import MAX_BITS, MIN_BITS, BitsSpec
 from flow.datasets import Dataset
-from flow.keras_env import keras, precision, tf
+from flow.keras_env import keras, precision
 from flow.search.budget import Budget
 from flow.search.choices import SearchConfig, searched_layers
 from flow.search.costs import Costs
@@ -20,20 +20,18 @@ from flow.search.penalty import common_width, cost_of, penalty
 from flow.search.repair import candidates
 from flow.training.calibrate import (
     CALIBRATION_IMAGES,
-    STATISTICS_IMAGES,
     activation_exponents,
     copy_weights,
-    measure_statistics,
     prepare,
     weight_exponent,
 )
 from flow.training.checkpoints import checkpoint_path
 from flow.training.config import TrainConfig
 from flow.training.finished import finished
-from flow.training.loop import ExtraLoss, as_numbers, fit, in_batches
-from flow.training.objectives import OBJECTIVES
+from flow.training.loop import ExtraLoss, fit
 from flow.training.progress import Progress
 from flow.training.run import run_identity, train_quantized, weights_sha256
+from flow.training.statistics import STATISTICS_IMAGES, measure_statistics, training_loss
 from keras_models.spec import ModelSpec
 
 PATH = "widths.json"
@@ -158,13 +156,11 @@ def _best(
     tried: list[BitsSpec], model: keras.Model, widths: Widths, task: str, data: Dataset, progress: Progress
 ) -> BitsSpec:
     """The whole widths with the least loss on training samples, statistics measured again, before further training."""
-    forward = tf.function(lambda x: model(as_numbers(x), training=False))
-    samples, labels = data.x_train[:RANKING_IMAGES], tf.constant(data.y_train[:RANKING_IMAGES])
-    reals, losses = as_numbers(samples), []
+    samples, labels, losses = data.x_train[:RANKING_IMAGES], data.y_train[:RANKING_IMAGES], []
     for bits in tried:
         widths.assign(bits)
         measure_statistics(model, data.x_train[:STATISTICS_IMAGES])
-        losses.append(float(OBJECTIVES[task].learn(in_batches(forward, samples), reals, labels)))
+        losses.append(training_loss(model, samples, labels, task))
         progress.on_message(f"    {_widths_text(widths.values(), digits=0)}: {losses[-1]:.4f}")
     return tried[int(np.argmin(losses))]
 

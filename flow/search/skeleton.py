@@ -23,8 +23,7 @@ _MULTIPLIER_BITS, _SHIFT = 16, 18
 
 
 def skeleton(spec: ModelSpec, bits: BitsSpec, seed: int = 0) -> ir.Graph:
-    """The graph of a network of a model; inputs are pixels of 8 bits, or the codes of a
-    quantizer on the input.
+    """The graph of a network of a model; inputs are pixels of 8 bits, or what a quantizer on them gives.
 
     Args:
         bits: width of every weight layer and activation quantizer.

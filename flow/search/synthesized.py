@@ -16,7 +16,7 @@ from flow.bits import BitsSpec
 from flow.cache import content, digest
 from flow.errors import FlowError
 from flow.files import locked, read_json, write_json
-from flow.folding import cost, estimate
+from flow.folding import cost
 from flow.folding.schedule import fifo_depths
 from flow.folding.solve import for_cycles
 from flow.rtl import write
@@ -37,7 +37,6 @@ _LUTS, _MADE_BY = "luts", "made_by"
 _CERTAIN = 0.75
 #: how often widths are chosen, and how much less is asked for after each time that none was within the budget
 _TRIES, _MARGIN = 6, 0.01
-_BY = "synthesis or a build's estimate"
 
 
 def measured_luts(spec: ModelSpec, bits: BitsSpec, cycles: int, tell: Callable[[str], None]) -> float:
@@ -131,7 +130,6 @@ class SynthesizedBudget:
         costs: of the search, by the cost model.
         cycles: between frames.
         luts: that there may be, by synthesis.
-        most: that there may be by the cost model, or `flow build` refuses the network.
         least: the share of the budget that widths should use.
         lowest: widths that must stay within it.
         synthesized: measures.
@@ -142,7 +140,6 @@ class SynthesizedBudget:
     costs: Costs
     cycles: int
     luts: float
-    most: float
     least: float
     lowest: BitsSpec
     synthesized: Synthesized
@@ -173,7 +170,7 @@ class SynthesizedBudget:
         costs, too_much, tried, shares = self.costs, float("inf"), [], []
         within: list[tuple[float, BitsSpec]] = []
         while (bits := chosen(costs)) not in tried:
-            modelled, share = self.costs.of(bits), self._refused_from(bits)
+            modelled, share = self.costs.of(bits), self.share(bits)
             tried.append(bits)
             shares.append(share)
             if share <= 1:
@@ -188,16 +185,10 @@ class SynthesizedBudget:
             costs = replace(self.costs, budget=budget)
             if least > budget or len(tried) == _TRIES:
                 break
-            self.tell(f"that is {share:.1%} of what there may be, by {_BY}: chosen once more")
+            self.tell(f"that is {share:.1%} of the budget by synthesis: chosen once more")
         if not within:
             raise FlowError(
-                f"{self.spec.name}: the widths that were found take {min(shares):.1%} of what there may be, by {_BY}; "
-                f"the cost model errs by more than can be corrected here: allow more LUTs or cycles"
+                f"{self.spec.name}: the widths that were found take {min(shares):.1%} of the budget by synthesis; the "
+                f"cost model errs by more than can be corrected here: allow more LUTs or cycles"
             )
         return max(within, key=lambda pair: pair[0])[1]
-
-    def _refused_from(self, bits: BitsSpec) -> float:
-        """What widths take of the budget, by synthesis or, where that is nearer the end, by a build's estimate."""
-        graph = skeleton(self.spec, bits)
-        estimated = estimate(graph, for_cycles(graph, self.cycles, available())).lut
-        return max(self.share(bits), estimated / self.most)

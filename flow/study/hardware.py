@@ -94,7 +94,7 @@ def build_arm(subject: Subject[A], arm: A, checkpoint: Path, reporter: Reporter)
         config = BuildConfig(
             model=arm.spec.name, bits=str(widths), quantizer=arm.quantizer, dataset=subject.data.name,
             data=hardware.data, board=hardware.board, max_cycles=hardware.cycles, images=hardware.images,
-            checkpoint=checkpoint, seed=arm.seed, route=False,
+            checkpoint=checkpoint, seed=arm.seed, route=False, estimate_refuses=False,
         )  # fmt: skip
         return keep_report(build(config, run, reporter).folder, read_meta(checkpoint).sha256, hardware.cycles, file)
 

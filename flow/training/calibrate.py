@@ -20,6 +20,7 @@ from flow.keras_env import keras
 from flow.quantizers import UNIFORM, find_system
 from flow.quantizers.n2uq import N2UQWeights
 from flow.training.loop import as_numbers
+from flow.training.statistics import STATISTICS_IMAGES, measure_statistics
 from keras_models.build import weight_unit
 from keras_models.ranges import (
     Ranges,
@@ -32,8 +33,6 @@ from keras_models.spec import ModelSpec, WeightLayer
 #: of a layer and its filters, [weights, filters]: the factor per filter
 Factors = Callable[[WeightLayer, np.ndarray], np.ndarray]
 CALIBRATION_IMAGES = 512
-STATISTICS_IMAGES = 5000
-_STATISTICS_BATCH = 250
 _CLIP_RATIOS = np.linspace(0.3, 1.2, 91)
 _FINEST, _COARSEST = -20, 6
 
@@ -133,24 +132,6 @@ def fill_filters(model: keras.Model, spec: ModelSpec, factors_of: Factors) -> No
         gamma = gamma * np.sqrt((moved + normalization.epsilon) / wanted)
         convolution.set_weights([(rows * factors).reshape(kernel.shape)])
         normalization.set_weights([gamma, beta, mean * factors, moved])
-
-
-def measure_statistics(model: keras.Model, images: np.ndarray) -> None:
-    """Sets all batch-norm statistics to the mean over batches of the images, in place.
-
-    Args:
-        model: takes pixel / 256 or real numbers.
-        images: uint8 [images, height, width, channels], or real samples.
-    """
-    normalizations = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    before = [layer.momentum for layer in normalizations]
-    for index, start in enumerate(range(0, len(images), _STATISTICS_BATCH)):
-        for layer in normalizations:
-            layer.momentum = index / (index + 1)
-        batch = images[start : start + _STATISTICS_BATCH]
-        model(as_numbers(batch), training=True)
-    for layer, momentum in zip(normalizations, before, strict=True):
-        layer.momentum = momentum
 
 
 def prepare(

@@ -11,10 +11,10 @@ from flow.datasets import Dataset
 from flow.errors import FlowError
 from flow.keras_env import keras
 from flow.quantizers.start import IMAGES, start_activations
-from flow.training.calibrate import STATISTICS_IMAGES, measure_statistics
 from flow.training.config import TrainConfig
 from flow.training.loop import as_numbers, fit
 from flow.training.progress import Progress, Silent
+from flow.training.statistics import STATISTICS_IMAGES, measure_statistics
 
 
 def train_own(

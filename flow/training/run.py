@@ -18,7 +18,7 @@ from flow.keras_env import keras, precision
 from flow.quantizers import UNIFORM, find_system
 from flow.quantizers.start import IMAGES, start_activations
 from flow.tasks import ACCURACY
-from flow.training.calibrate import STATISTICS_IMAGES, copy_weights, measure_statistics, prepare
+from flow.training.calibrate import copy_weights, prepare
 from flow.training.checkpoints import (
     CheckpointMeta,
     checkpoint_path,
@@ -33,6 +33,7 @@ from flow.training.config import TrainConfig, default_config
 from flow.training.fast import build_trainable
 from flow.training.loop import as_numbers, evaluate, fit
 from flow.training.progress import Progress, Silent
+from flow.training.statistics import STATISTICS_IMAGES, measure_statistics, settle_statistics
 from keras_models.ranges import Ranges
 from keras_models.spec import ModelSpec
 
@@ -200,6 +201,7 @@ def train_quantized(
     state_path = state_file(state_dir, identity)
     freeze = _statistics_of(model, data)
     history = fit(model, data, config, progress, state_path, identity, teacher, freeze, spec.task)
+    settle_statistics(model, data, spec.task, progress)
     final = spec.build_quantized(bits, ranges, quantizer)
     copy_weights(model, final)
     return Trained(

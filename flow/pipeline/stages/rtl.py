@@ -10,6 +10,7 @@ from flow.adders import available
 from flow.boards import find_board
 from flow.folding import Amount, Folding, cost, file, solve
 from flow.folding.schedule import fifo_depths
+from flow.folding.solve import for_cycles
 from flow.paths import verilog
 from flow.pipeline.code import Code
 from flow.pipeline.config import BuildConfig
@@ -32,9 +33,12 @@ def _folding(work: Work, graph: ir.Graph) -> Folding:
     config = work.config
     if config.folding is not None:
         return file.load(graph, config.folding)
+    adders, target = _adders(config) is not None, max_cycles(config)
+    if target is not None and not config.estimate_refuses:
+        return for_cycles(graph, target, adders)
     board = find_board(config.board)
     full = Amount(board.lut, board.ff, board.dsp, board.bram36)
-    return solve(graph, full * config.utilization, max_cycles(config), adders=_adders(config) is not None)
+    return solve(graph, full * config.utilization, target, adders)
 
 
 def _adders(config: BuildConfig) -> str | None:
@@ -75,6 +79,7 @@ STAGE = Stage(
         "max_cycles": max_cycles(config),
         "folding": file_digest(config.folding),
         "utilization": None if config.folding else config.utilization,
+        "estimate_refuses": config.estimate_refuses,
         "adders": _adders(config),
     },
     run,
