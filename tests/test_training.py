@@ -28,7 +28,7 @@ from flow.training.loop import accuracy, learning_rate, predict
 from flow.training.progress import Silent
 from flow.training.resume import TrainState, load_state, save_state
 from flow.training.run import float_start, train_float, train_quantized
-from flow.training.statistics import measure_statistics, settle_statistics, training_loss
+from flow.training.statistics import measure_statistics, settle_statistics
 from keras_models import MODELS
 
 TINY = MODELS["tiny"]
@@ -215,21 +215,21 @@ def test_statistics_are_means_over_batches(few):
     assert layer.momentum == momentum
 
 
-@pytest.mark.parametrize("shift", [-0.5, 0.0, 0.05, 0.5])
+@pytest.mark.parametrize("shift", [-0.5, 0.0, 0.5])
 def test_the_statistics_that_fit_training_samples_better_are_kept(few, start, shift):
+    few = replace(few, x_test=few.x_test[:0], y_test=few.y_test[:0])  # no test sample has a say
     model, measured, progress = TINY.build_float(), TINY.build_float(), Recorder()
     calibrate.copy_weights(start.model, model)
     calibrate.copy_weights(start.model, measured)
     mean = model.get_layer("conv1_bn").moving_mean
     mean.assign(mean + shift)
     measure_statistics(measured, few.x_train)
-    trained, other = (training_loss(m, few.x_train, few.y_train, TINY.task) for m in (model, measured))
-    weights = model.get_weights()
+    trained, other = (accuracy(m, few.x_train, few.y_train) for m in (model, measured))
+    assert (other > trained) == (shift != 0)
+    kept = (measured if shift else model).get_weights()
     settle_statistics(model, few, TINY.task, progress)
-    assert training_loss(model, few.x_train, few.y_train, TINY.task) == min(trained, other)
-    assert len(progress.messages) == (other < trained)
-    kept = measured.get_weights() if other < trained else weights
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), kept, strict=True))
+    assert len(progress.messages) == bool(shift)
 
 
 # Interrupted runs
