@@ -214,6 +214,8 @@ def test_a_network_that_does_not_fit_says_by_how_much(copy, config, tmp_path):
     small = config.model_copy(update={"board": str(tmp_path / "small.yaml")})
     with pytest.raises(FlowError, match=r"does not fit.* LUT [\d,]+ of \d+"):
         build(small, copy, quiet(), last="rtl")
+    left_to_synthesis = build(small.model_copy(update={"estimate_refuses": False}), copy, quiet(), last="rtl")
+    assert left_to_synthesis.stages["rtl"].folder.joinpath("folding.yaml").is_file()
 
 
 def test_an_edited_folding_is_built(copy, config, tmp_path):
