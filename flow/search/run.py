@@ -9,7 +9,7 @@ import numpy as np
 
 from flow.bits import MAX_BITS, MIN_BITS, BitsSpec
 from flow.datasets import Dataset
-from flow.keras_env import keras, precision
+from flow.keras_env import keras, precision, tf
 from flow.search.budget import Budget
 from flow.search.choices import SearchConfig, searched_layers
 from flow.search.costs import Costs
@@ -28,10 +28,11 @@ from flow.training.calibrate import (
 from flow.training.checkpoints import checkpoint_path
 from flow.training.config import TrainConfig
 from flow.training.finished import finished
-from flow.training.loop import ExtraLoss, fit
+from flow.training.loop import ExtraLoss, as_numbers, fit, predict
+from flow.training.objectives import OBJECTIVES
 from flow.training.progress import Progress
 from flow.training.run import run_identity, train_quantized, weights_sha256
-from flow.training.statistics import STATISTICS_IMAGES, measure_statistics, training_loss
+from flow.training.statistics import as_trained_on, measure_statistics
 from keras_models.spec import ModelSpec
 
 PATH = "widths.json"
@@ -93,18 +94,18 @@ def find_widths(
     recorder = PathRecorder(progress, widths.values, cost, tell, folder / PATH)
     state = folder / f"search-{identity[:12]}.state"
     fit(model, data, recipe, recorder, state, identity, teacher, task=spec.task, extra=extra)
-    learned = widths.values()
+    learned, seen = widths.values(), as_trained_on(data, recipe)
 
     def chosen(costs: Costs) -> BitsSpec:
         tried = candidates(learned, fixed, costs)
         tried += [bits for bits in _uniform(spec, fixed, costs) if bits not in tried]
         tried = [bits for bits in tried if costs.of(bits) >= least * costs.budget] or tried
         progress.on_message(f"{len(tried)} ways to make the widths whole, on {RANKING_IMAGES:,} training samples:")
-        return _best(tried, model, widths, spec.task, data, progress)
+        return _best(tried, model, widths, spec.task, data, seen, progress)
 
     bits = within(chosen) if within else chosen(costs)
     widths.assign(bits)
-    measure_statistics(model, data.x_train[:STATISTICS_IMAGES])
+    measure_statistics(model, seen)
     network = spec.build_float()
     copy_weights(model, network)
     found = Searched(learned, bits, recorder.records, network)
@@ -153,14 +154,19 @@ def _uniform(spec: ModelSpec, fixed: BitsSpec, costs: Costs) -> list[BitsSpec]:
 
 
 def _best(
-    tried: list[BitsSpec], model: keras.Model, widths: Widths, task: str, data: Dataset, progress: Progress
-) -> BitsSpec:
-    """The whole widths with the least loss on training samples, statistics measured again, before further training."""
-    samples, labels, losses = data.x_train[:RANKING_IMAGES], data.y_train[:RANKING_IMAGES], []
+    tried: list[BitsSpec], model: keras.Model, widths: Widths, task: str, data: Dataset, seen: np.ndarray,
+    progress: Progress,
+) -> BitsSpec:  # fmt: skip
+    """The whole widths with the least loss on training samples, before further training.
+
+    Args:
+        seen: samples on which the statistics of each are measured.
+    """
+    samples, labels, losses = data.x_train[:RANKING_IMAGES], tf.constant(data.y_train[:RANKING_IMAGES]), []
     for bits in tried:
         widths.assign(bits)
-        measure_statistics(model, data.x_train[:STATISTICS_IMAGES])
-        losses.append(training_loss(model, samples, labels, task))
+        measure_statistics(model, seen)
+        losses.append(float(OBJECTIVES[task].learn(predict(model, samples), as_numbers(samples), labels)))
         progress.on_message(f"    {_widths_text(widths.values(), digits=0)}: {losses[-1]:.4f}")
     return tried[int(np.argmin(losses))]
 

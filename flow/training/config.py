@@ -24,6 +24,9 @@ class TrainConfig(BaseModel):
         shift: pixels.
         frozen_epochs: last epochs, in which batch normalization keeps its statistics; at most a
             third of all.
+        precise_statistics: after the last epoch batch normalization gets the statistics of the final weights, on
+            samples as training sees them (Wu and Johnson, arXiv 2105.07576), in place of running averages; quantized
+            training only.
         distill: share of the teacher's answers in the loss (quantized training only).
         temperature: by which the logits are divided for the soft labels.
         quantizer_rate: learning rate of a quantizer's own parameters as a share of the weights' (a tenth in
@@ -44,6 +47,7 @@ class TrainConfig(BaseModel):
     flip: bool = True
     shift: int = Field(default=4, ge=0)
     frozen_epochs: int = Field(default=0, ge=0)
+    precise_statistics: bool = False
     distill: float = Field(default=0.0, ge=0, le=1)
     temperature: float = Field(default=4.0, gt=0)
     quantizer_rate: float = Field(default=0.1, gt=0)

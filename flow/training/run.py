@@ -33,7 +33,7 @@ from flow.training.config import TrainConfig, default_config
 from flow.training.fast import build_trainable
 from flow.training.loop import as_numbers, evaluate, fit
 from flow.training.progress import Progress, Silent
-from flow.training.statistics import STATISTICS_IMAGES, measure_statistics, settle_statistics
+from flow.training.statistics import STATISTICS_IMAGES, as_trained_on, measure_statistics
 from keras_models.ranges import Ranges
 from keras_models.spec import ModelSpec
 
@@ -201,16 +201,19 @@ def train_quantized(
     state_path = state_file(state_dir, identity)
     freeze = _statistics_of(model, data)
     history = fit(model, data, config, progress, state_path, identity, teacher, freeze, spec.task)
-    settle_statistics(model, data, spec.task, progress)
+    if config.precise_statistics:
+        measure_statistics(model, as_trained_on(data, config))
     final = spec.build_quantized(bits, ranges, quantizer)
+    exact = build_trainable(spec, bits, ranges, quantizer)  # QKeras leaves rounding errors, which decide ties by chance
     copy_weights(model, final)
+    copy_weights(final, exact)
     return Trained(
         spec=spec,
         model=final,
         dataset=data.name,
         config=config,
         history=history,
-        scores=evaluate(final, data, spec.task),
+        scores=evaluate(exact, data, spec.task),
         test_images=len(data.x_test),
         bits=bits,
         ranges=ranges,
