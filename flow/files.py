@@ -30,9 +30,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
+        os.chmod(temporary, _allowed(0o666))
         os.replace(temporary, path)
     except OSError as error:
         if temporary is not None and os.path.exists(temporary):
@@ -53,17 +51,28 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         content = temporary / "new"
         with _writing(path):
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o777 & ~umask)
+            temporary.chmod(_allowed(0o777))
             content.mkdir()
         yield content
+        old = temporary / "old"
         with _writing(path):
             if path.exists():
-                os.replace(path, temporary / "old")
-            os.replace(content, path)
+                os.replace(path, old)
+            try:
+                os.replace(content, path)
+            except BaseException:
+                if old.exists() and not path.exists():
+                    os.replace(old, path)
+                raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _allowed(mode: int) -> int:
+    """What the user's umask leaves of a file's mode."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return mode & ~umask
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def make(folder: Path) -> Path:
     write_whole(places["convert"] / GOLDEN, array_bytes(expected))
     project = hls.vitis_project(twin, places["convert"] / VITIS, find_board(config.board), images, expected)
     board = find_board(config.board)
-    folding = solve(graph, Amount(board.lut, board.ff, board.dsp, board.bram36), 2000)
+    folding = solve(graph, Amount.of(board), 2000)
     file.save(graph, folding, places["rtl"] / FOLDING)
     write(graph, folding, places["rtl"] / FOLDER)
     write_json(places["report"] / "report.json", PLAIN)

@@ -278,7 +278,8 @@ def test_a_model_file_has_its_own_widths(tmp_path):
 def test_a_network_without_a_checkpoint_is_trained_for_its_widths(tmp_path, monkeypatch):
     """What training is asked for, by stand-ins."""
     asked = []
-    monkeypatch.setattr("flow.training.run.float_start", lambda *given: "start")
+    starts = []
+    monkeypatch.setattr("flow.training.run.float_start", lambda *given: starts.append(given) or "start")
     monkeypatch.setattr("flow.mixer.run.train_mixer", lambda *given: asked.append(given) or untrained())
     config = CONFIG.model_copy(update={"epochs": 6, "seed": 5})
     built = build(config, tmp_path / "run", quiet(), last="train").stages["train"]
@@ -287,6 +288,8 @@ def test_a_network_without_a_checkpoint_is_trained_for_its_widths(tmp_path, monk
     assert (sum(recipe.stages), recipe.epochs, recipe.seed) == (6, 6, 5)
     command = "flow train --model tiny --runtime-bits 2,3,4 --dataset digits --epochs 6 --seed 5"
     assert built.result.values["command"] == command
+    build(config.model_copy(update={"seed": 6}), tmp_path / "run", quiet(), last="train")
+    assert len({given[2] for given in starts}) == 2, "a float start of another seed is not taken"
 
 
 def test_a_checkpoint_of_one_width_is_refused():

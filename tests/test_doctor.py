@@ -58,7 +58,7 @@ def test_a_tool_that_does_not_start(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(yosys, "run_script", crash)
     finding = found("Yosys")
     assert (finding.ok, finding.required, finding.detail) == (False, True, "Yosys is missing")
-    assert finding.remedy == "python -m pip install pyosys==0.70"
+    assert finding.remedy == "python -m pip install 'pyosys==0.70'"
 
 
 def test_a_package_of_another_version(monkeypatch: pytest.MonkeyPatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import vendor_reports as texts
 
 from flow import handoff
 from flow.cli.main import main
+from flow.errors import FlowError
 from flow.files import whole_folder
 from flow.pipeline.stage import recorded
 from flow.pipeline.stages import STAGES
@@ -203,6 +205,29 @@ def test_a_lost_source_is_not_taken_for_an_unwritable_place(tmp_path):
     with pytest.raises(FileNotFoundError, match="source"), whole_folder(tmp_path / "place") as folder:
         shutil.copyfile(tmp_path / "source", folder / "copy")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    place, right = tmp_path / "place", os.replace
+    place.mkdir()
+    (place / "kept").touch()
+
+    def refused(source, target):
+        if Path(source).name == "new":
+            raise OSError("no")
+        right(source, target)
+
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(FlowError, match="cannot write"), whole_folder(place):
+        pass
+    assert [file.name for file in tmp_path.rglob("*")] == ["place", "kept"]
+
+
+def test_settings_of_a_build_that_did_not_end_are_not_handed_off(run, monkeypatch, capsys, tmp_path):
+    file = run / "config.yaml"
+    file.write_text(file.read_text().replace("pynq-z2", "kv260"))
+    said = wrong(command(monkeypatch, capsys, run, "--to", "vivado", "--out", tmp_path / "out"))
+    assert "was built for xc7z020clg400-1; its settings are those of a build for xck26" in said
 
 
 @pytest.mark.parametrize(

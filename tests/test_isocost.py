@@ -91,7 +91,7 @@ def test_the_network_that_sets_the_cost_costs_it():
     equal = equal_of("luts")
     below = equal.measured(float(np.nextafter(equal.target, 0)), {})
     assert solve_multiplier(RESNET8, 8, below).spec.name == first.name
-    assert plan(RESNET8, first, [4, 8], equal_of("bytes"), BOARD, 1, mixed=False)[1].spec.name == first.name
+    assert plan(RESNET8, first, [4, 8], equal_of("bytes"), BOARD, 1, mixed=[])[1].spec.name == first.name
 
 
 def test_equal_cycles_fill_the_board():
@@ -223,12 +223,26 @@ def test_widths_that_never_fit_are_refused(tmp_path, monkeypatch):
 
 def test_the_lowest_widths_are_synthesized_where_they_may_be_too_much(tmp_path, monkeypatch):
     budget = budget_of(tmp_path, monkeypatch, [1.2])
-    budget.check_lowest()  # by far enough: not synthesized
+    assert budget.checked() is budget  # by far enough: not synthesized
     assert not (tmp_path / "m.json").exists()
     little = 1.1 * budget.costs.of(budget.lowest)
     tight = replace(budget, luts=little, costs=replace(budget.costs, budget=little))
-    with pytest.raises(FlowError, match=r"out of reach: the lowest widths take 109\.1% of the budget by synthesis"):
-        tight.check_lowest()
+    with pytest.raises(FlowError, match=r"out of reach: the lowest widths take [\d,]+ LUTs by synthesis, 109\.1% of"):
+        tight.checked()
+
+
+def test_a_budget_that_only_the_cost_model_misses_is_not_refused(tmp_path, monkeypatch):
+    """By the cost model the lowest widths take a ninth more, by synthesis a ninth less."""
+    budget = budget_of(tmp_path, monkeypatch, [0.8, *[0.85] * 9])
+    little = 0.9 * budget.costs.of(budget.lowest)
+    tight = replace(budget, luts=little, costs=replace(budget.costs, budget=little))
+    tight.costs.check(tight.lowest, Budget("luts", little))
+    reachable = tight.checked()
+    assert reachable.costs.budget == pytest.approx(little / 0.8)
+    bits = reachable.choose(best_within)
+    assert tight.costs.of(bits) * 0.85 <= little
+    with pytest.raises(FlowError, match=r"out of reach: the lowest widths cost [\d,]+"):
+        tight.costs.check(tight.lowest, Budget("bytes", little))
 
 
 def test_luts_by_another_version_are_kept_and_told_of(tmp_path, monkeypatch):

@@ -20,7 +20,9 @@ from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Arm, Folders, Recip
 from flow.isocost.rows import read_row
 from flow.isocost.solve import Equal
 from flow.isocost.subject import EqualCost, base_teacher
-from flow.report.measured import report_of
+from flow.pipeline.build import stage_folder
+from flow.report import REPORT
+from flow.report import load as load_report
 from flow.search.synthesized import Synthesized
 from flow.study.hardware import Hardware
 from flow.study.left import TimeLeft, work
@@ -105,14 +107,14 @@ def test_a_study_trains_and_goes_on(studied):
     assert again.exit_code == 0, again.output
     assert "epochs from the float" not in again.output and "network 1" not in again.output
     assert (results / "accuracy.svg").is_file() and (results / "isocost.md").read_text() in again.output
-    mixed = results / "mixed-seed-0"
+    mixed = results / networks()[2].name
     assert {"bits.yaml", "search.json", "widths.svg"} <= {path.name for path in mixed.iterdir()}
     assert not list(studied.rglob("*.state")), "nothing is left of what was finished"
     for arm in networks():
         bits = arm.bits or BitsSpec.load(TINY, mixed / "bits.yaml")
         meta = read_meta(Folders(studied, "bytes").checkpoint(arm, "digits", bits))
         command = meta.command
-        assert meta.config.frozen_epochs == 1, "and not the recipe's two"
+        assert meta.config.frozen_epochs == 0 and meta.config.precise_statistics, "and not the recipe's two"
         assert command.startswith("flow isocost --model tiny --bits 1,4 --equal bytes --share 0.33 --cycles 2048")
         assert command.endswith(f"--float-epochs 1 --search-epochs 1 --epochs 3 --only {arm.name}")
 
@@ -198,7 +200,7 @@ def test_a_network_is_built_and_its_figures_stay(studied):
     built = call(*options, "--hardware")
     assert built.exit_code == 0, built.output
     rows, folder = rows_of(studied), Folders(studied, "bytes").build(arm, 2048)
-    row, report = rows[arm.spec.name, arm.group], report_of(folder)
+    row, report = rows[arm.spec.name, arm.group], load_report(stage_folder(folder, "report") / REPORT)
     weights = {w.name: w.weights for w in arm.spec.weight_layers()}
     assert set(report.bits.weights.values()) == {1}
     assert row["bytes"] == sum(weights.values()) / 8

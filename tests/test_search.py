@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flow import ir
 from flow.bits import BitsSpec
 from flow.boards import find_board
 from flow.cli.main import main
@@ -18,6 +21,8 @@ from flow.folding import estimate
 from flow.folding.solve import for_cycles
 from flow.ir import Requantize
 from flow.keras_env import keras, tf
+from flow.pipeline.build import stage_folder
+from flow.pipeline.stages.convert import GRAPH
 from flow.search.budget import Budget, rate
 from flow.search.choices import SearchConfig, lowest
 from flow.search.costs import Costs, check_board, costs
@@ -27,7 +32,7 @@ from flow.search.penalty import common_width, cost_of, penalty
 from flow.search.relaxed import gaussian_steps, relaxed_activations, relaxed_weights
 from flow.search.repair import candidates
 from flow.search.skeleton import skeleton
-from flow.training.calibrate import prepare, quantize, weight_exponent
+from flow.training.calibrate import copy_weights, prepare, quantize, weight_exponent
 from keras_models import MODELS
 from keras_models.build import weight_quantizer
 from keras_models.widen import widened
@@ -235,6 +240,28 @@ def test_a_layer_that_does_not_matter_ends_at_the_lowest_width():
     assert candidates(widths.values(), fixed, tables)[0].weights == {"needed": 7, "idle": 1}
 
 
+def test_in_the_network_every_layer_has_its_own_width_and_learns_it():
+    """A layer at 1 bit has two values a filter, one at 3 bits eight at most; the task's loss reaches every width."""
+    layers, rng = TINY.weight_layers(), np.random.default_rng(0)
+    fixed, names = BitsSpec.uniform(TINY, 8), [layer.name for layer in layers]
+    start = TINY.build_float()
+    images = rng.random((32, *TINY.input_shape), np.float32)
+    prepared, ranges = prepare(TINY, fixed, start, images)
+    quantizers = [q.name for q in TINY.activation_layers() if not q.signed]
+    steps, exponents = np.exp2(-np.arange(8.0)), {name: np.full(8, -4) for name in names}
+    widths = Widths({name: 1.0 + 2 * (i % 2) for i, name in enumerate(names)}, dict.fromkeys(quantizers, 2.4))
+    model = build_relaxed(TINY, fixed, ranges, widths, dict.fromkeys(quantizers, steps.astype(np.float32)), exponents)
+    copy_weights(prepared, model)
+    for index, layer in enumerate(layers):
+        kernel = model.get_layer(layer.name)._kernel(model.get_layer(layer.name).kernel).numpy()
+        values = max(len(np.unique(one)) for one in kernel.reshape(-1, layer.out_channels).T)
+        assert values == 2 if index % 2 == 0 else 2 < values <= 8, layer.name
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(model(images, training=True) - rng.standard_normal((32, 10))))
+    gradients = [float(gradient) for gradient in tape.gradient(loss, widths.variables)]
+    assert len(gradients) == len(names) + len(quantizers) and all(np.isfinite(gradients)) and all(gradients)
+
+
 def test_the_penalty_leads_to_the_budget():
     tables = costs(TINY, Budget.parse("bytes=500"), BOARD, 0.95, 400)
     fixed = BitsSpec.uniform(TINY, 4)
@@ -330,6 +357,17 @@ def test_the_command_from_search_to_bits_yaml(tmp_path, capsys, monkeypatch):
     assert "<svg" in (tmp_path / "widths.svg").read_text()
     assert [f.suffix for f in tmp_path.iterdir() if f.name.startswith(("search-", "training-"))] == [".found"]
 
+    line = shlex.split(text[text.index("flow build --model tiny") :].replace("\n", " "))
+    line = line[: line.index("--board") + 2]
+    monkeypatch.setattr("sys.argv", [*line, "--images", "5", "--to", "simulate", "--out", str(tmp_path / "run")])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code, capsys.readouterr()
+    built = ir.load(stage_folder(tmp_path / "run", "convert") / GRAPH)
+    assert {n.name: n.weight_bits for n in built.nodes if hasattr(n, "weight_bits")} == bits.weights
+    shutil.rmtree(tmp_path / "run")
+    monkeypatch.setattr("sys.argv", [*command.split(), "--out", str(tmp_path)])
+
     def nothing(*args, **kwargs):
         raise AssertionError("a finished search trains and ranks nothing")
 
@@ -341,7 +379,8 @@ def test_the_command_from_search_to_bits_yaml(tmp_path, capsys, monkeypatch):
         monkeypatch.setattr(place, nothing)
     with pytest.raises(SystemExit) as stop:
         main()
-    assert not stop.value.code and "found before" in (text := capsys.readouterr().out) and "trained before" in text
+    text = capsys.readouterr().out
+    assert not stop.value.code and "found before" in text and "trained before" in text
     assert content() == before
     monkeypatch.setattr("sys.argv", [*f"{command} --fine-epochs 2 --out".split(), str(tmp_path)])
     with pytest.raises(SystemExit) as stop:

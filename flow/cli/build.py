@@ -70,7 +70,8 @@ def build(
     each layer, and every frame takes those that it finds when it begins.
 
     A stage is skipped when nothing that it depends on has changed. Ends with a table, report.json and report.md;
-    exits with 0 only if Keras, C simulation and RTL agreed with the golden model on every integer.
+    exits with 0 only if Keras, C simulation and RTL agreed with the golden model on every integer and the board holds
+    the network.
 
     A bits.yaml has two maps, weights and activations, from each layer's name to its bits; `flow search` writes one.
 

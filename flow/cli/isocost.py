@@ -10,6 +10,8 @@ import typer
 
 from flow.cli.options import Data
 
+MIXED_AT = "4"
+
 
 def isocost(
     model: Annotated[str, typer.Option(help="Network whose channels are multiplied: a classifier.")] = "resnet8",
@@ -23,7 +25,13 @@ def isocost(
     dataset: Annotated[str, typer.Option(help="A name of `flow models`, or auto.")] = "auto",
     data: Data = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 1,
-    mixed: Annotated[bool, typer.Option(help="Add a network with searched widths at the same cost.")] = True,
+    mixed: Annotated[
+        str,
+        typer.Option(
+            metavar="BITS,BITS",
+            help="Widths beside whose networks stands one of as many channels with searched widths, or none.",
+        ),
+    ] = MIXED_AT,
     float_epochs: Annotated[int, typer.Option(min=1, help="Of each network's float start.")] = 10,
     search_epochs: Annotated[int, typer.Option(min=1, help="Of a mixed network, in which its widths are learned.")] = 6,
     epochs: Annotated[int, typer.Option(min=1, help="Of quantized training, those of a search included.")] = 20,
@@ -53,7 +61,7 @@ def isocost(
     from flow.boards import find_board
     from flow.cli.tables import plain_table
     from flow.errors import FlowError
-    from flow.isocost.arms import Folders, Recipe, parse_widths, plan, reference
+    from flow.isocost.arms import Folders, Recipe, parse_mixed, parse_widths, plan, reference
     from flow.isocost.measure import equal_measured
     from flow.isocost.solve import Equal
     from flow.search.synthesized import FILE, Synthesized
@@ -65,7 +73,8 @@ def isocost(
     spec, widths, chip = find_model(model), parse_widths(bits), find_board(board)
     if spec.name not in MODELS:
         raise FlowError(f"--model {model}: its channels are multiplied already; name the model itself")
-    recipe, console = Recipe(float_epochs, search_epochs, epochs), Console()
+    beside = [] if mixed == "none" else parse_mixed(mixed, widths)
+    recipe, console = Recipe(float_epochs, search_epochs if beside else 0, epochs), Console()
     folders = Folders(out or Path("runs") / f"isocost-{model}", equal)
     first = reference(spec, share)
     common = Equal.of(equal, first, widths[-1], chip, cycles)
@@ -82,7 +91,7 @@ def isocost(
         common, networks = equal_measured(spec, first, widths, common, synthesized, tell)
     elif equal != "bytes":
         tell("networks by the cost model; without --plan they are synthesized first, and others may be chosen")
-    arms = plan(spec, first, widths, common, chip, seeds, mixed, networks)
+    arms = plan(spec, first, widths, common, chip, seeds, beside, networks)
     here = chosen(arms, only, "network")
     table = plain_table("network, bits, seed", "kind", "MACs", "of the common cost", right=(2, 3))
     for arm in arms:
@@ -107,11 +116,13 @@ def isocost(
     command = ["flow", "isocost", "--model", model, "--bits", bits, "--equal", equal, "--share", f"{share:g}"]
     command += ["--cycles", str(cycles), "--board", board, "--dataset", images_of.name, "--seeds", str(seeds)]
     command += ["--float-epochs", str(float_epochs), "--search-epochs", str(search_epochs), "--epochs", str(epochs)]
-    command += [] if mixed else ["--no-mixed"]
+    command += ["--mixed", mixed] if mixed != MIXED_AT else []
+    command += ["--hardware", "--images", str(images)] if hardware else []
 
     def subject(progress: Progress) -> EqualCost:
         teacher = base_teacher(spec, images_of, folders.root, progress)
-        target = Hardware(common.cycles, images, data, board)
+        # what fits was asked before anything was trained, and synthesis has the last word
+        target = Hardware(common.cycles, images, data, board, estimate_refuses=False)
         makes = shlex.join(command)
         return EqualCost(arms, images_of, target, progress, common, teacher, recipe, folders, synthesized, makes)
 

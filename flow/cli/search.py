@@ -106,7 +106,8 @@ def search(
                 measured = SynthesizedBudget(
                     spec, tables, int(built_at[-1]), tables.budget, USED, least, synthesized, progress.on_message
                 )
-                measured.check_lowest()
+                measured = measured.checked()
+                tables = measured.costs
             start = float_start(spec, images, place, progress, seed)
             learning = recipe.model_copy(update={"epochs": epochs, **LEARNING})
             found = find_widths(

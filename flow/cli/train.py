@@ -62,13 +62,14 @@ def train(
     A quantized network starts from a float network: the given one, else one in --out, else one that
     comes with the project, else one that is trained first. With --runtime-bits one network is trained
     for all widths (Bit-Mixer, arXiv 2103.17267), in three stages. A run that was stopped goes on after
-    its last whole epoch when the same command is given again. The weights of the last epoch are kept;
-    the test images are reported on and select nothing.
+    its last whole epoch when the same command is given again. The weights of the last epoch are kept,
+    with precise_statistics=true batch statistics are measured for them; the test images are reported
+    on and select nothing.
 
     --set takes batch, optimizer, learning_rate, warmup_epochs, weight_decay, augment, flip, shift,
     frozen_epochs, precise_statistics, distill (the teacher's share of the loss), temperature,
     quantizer_rate and arithmetic;
-    with --runtime-bits also stages=[16,32,32] (epochs of each), stage_rates, mixing, ramp, and
+    with --runtime-bits also 'stages=[16,32,32]' (epochs of each), stage_rates, mixing, ramp, and
     nesting=floor, centre or round (for no hardware). What is not given is the dataset's recipe.
     """
     from rich.console import Console

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields
 
+from flow.boards import Board
+
 #: share of the board that a folding may fill, in LUTs as Yosys counts them: one a function, where the chip can put two
 #: small functions into one
 UTILIZATION = 0.95
@@ -17,6 +19,11 @@ class Amount:
     ff: float = 0
     dsp: float = 0
     bram36: float = 0
+
+    @classmethod
+    def of(cls, board: Board) -> Amount:
+        """All that a board's chip holds."""
+        return cls(board.lut, board.ff, board.dsp, board.bram36)
 
     def __add__(self, other: Amount) -> Amount:
         return Amount(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))

@@ -70,7 +70,7 @@ class FlowRTLBackend(VivadoBackend):
         board, given = (model.config.get_config_value(key) for key in ("Board", "Folding"))
         if given is None:
             chip = find_board(board)
-            folding = solve(graph, Amount(chip.lut, chip.ff, chip.dsp, chip.bram36) * UTILIZATION, None)
+            folding = solve(graph, Amount.of(chip) * UTILIZATION, None)
         else:
             folding = file.load(graph, Path(given))
         save(graph, folder / "network.npz")

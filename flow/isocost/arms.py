@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,6 @@ from keras_models.spec import ModelSpec
 from keras_models.widen import widened
 
 ONE_WIDTH, NOT_WIDENED, MIXED = "one width", "not widened", "mixed"
-#: the mixed network has as many channels as the one with this width, or the nearest to it
-MIXED_AT = 4
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ class Folders:
 
     def networks(self, arm: Arm) -> Path:
         """Checkpoints and the states of trainings; a searched network's are the kind's own."""
-        return self.results / f"mixed-seed-{arm.seed}" if arm.group == MIXED else self.starts(arm)
+        return self.results / arm.name if arm.group == MIXED else self.starts(arm)
 
     def checkpoint(self, arm: Arm, dataset: str, bits: BitsSpec) -> Path:
         """Weights."""
@@ -136,9 +134,22 @@ def parse_widths(text: str) -> list[int]:
     return widths
 
 
+def parse_mixed(text: str, widths: Sequence[int]) -> list[int]:
+    """Widths of a study with commas between; of one that it does not have, the nearest.
+
+    Raises:
+        FlowError: not widths.
+    """
+    try:
+        asked = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise FlowError(f"--mixed {text}: should be widths with commas between, such as 2,4, or none") from None
+    return sorted({min(widths, key=lambda width: abs(width - bits)) for bits in asked})
+
+
 def plan(
     spec: ModelSpec, narrowest: ModelSpec, widths: list[int], equal: Equal, board: Board, seeds: int,
-    mixed: bool = True, networks: Mapping[int, ModelSpec] | None = None,
+    mixed: Sequence[int] = (4,), networks: Mapping[int, ModelSpec] | None = None,
 ) -> list[Arm]:  # fmt: skip
     """The networks of a study, those of the first seed first.
 
@@ -146,7 +157,7 @@ def plan(
         narrowest: the network that sets the common cost, at the widest width.
         widths: ascending.
         board: that all networks must fit, by the cost model, at the study's cycles.
-        mixed: whether a network with searched widths is among them.
+        mixed: widths of `widths` beside whose networks stands one of as many channels with searched widths.
         networks: of the common cost, for each width, where synthesis has found them; else the cost model does.
 
     Raises:
@@ -157,9 +168,7 @@ def plan(
     arms = []
     for seed in range(seeds):
         arms += [Arm(ONE_WIDTH, network, one_width(network, b), str(b), seed) for b, network in solved.items()]
-        if mixed:
-            near = min(widths, key=lambda bits: abs(bits - MIXED_AT))
-            arms.append(Arm(MIXED, solved[near], None, MIXED, seed, near))
+        arms += [Arm(MIXED, solved[bits], None, MIXED, seed, bits) for bits in mixed]
         if seed == 0:
             others = (bits for bits in widths[:-1] if solved[bits].name != narrowest.name)
             arms += [Arm(NOT_WIDENED, narrowest, one_width(narrowest, bits), str(bits), seed) for bits in others]

@@ -98,7 +98,7 @@ class Equal:
         if kind not in TOLERANCES:
             raise unknown("kind of cost", kind, TOLERANCES)
         if kind == "cycles":
-            budget = Amount(board.lut, board.ff, board.dsp, board.bram36) * PLANNED_UTILIZATION
+            budget = Amount.of(board) * PLANNED_UTILIZATION
             _, found = fastest(skeleton(spec, one_width(spec, bits)), budget)
             interval = found.interval(skeleton(spec, one_width(spec, bits)))
             return cls(kind, interval, interval, budget.lut)
@@ -271,7 +271,7 @@ def check_fits(
         slower: whether more cycles are a way out.
         ratios: as of `Equal`.
     """
-    full = Amount(board.lut, board.ff, board.dsp, board.bram36) * UTILIZATION
+    full = Amount.of(board) * UTILIZATION
     graphs = [skeleton(spec, bits) for spec, bits in networks]
     problems = []
     for (spec, bits), graph in zip(networks, graphs):

@@ -196,9 +196,10 @@ class EqualCost(Subject[Arm]):
         )
         beside, search = one_width(arm.spec, arm.beside), SearchConfig()
 
-        counts, within, least = self.equal, None, (1 - self.equal.tolerance) * self.equal.target / tables.budget
-        if counts.kind != "bytes":
-            least = 0.0
+        counts, within, least = self.equal, None, 1 - self.equal.tolerance
+        if counts.kind == "bytes":
+            least *= counts.target / tables.budget
+        else:
             within = SynthesizedBudget(
                 arm.spec, tables, counts.cycles, counts.luts, 1 - counts.tolerance,
                 lowest(arm.spec, search, beside), self.synthesized, self.progress.on_message,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow.bits import BitsSpec
+from flow.cache import digest
 from flow.datasets import Dataset, content_digest, load, resolve
 from flow.errors import FlowError
 from flow.network import Samples
@@ -118,9 +119,9 @@ class BuiltIn:
         else:
             meta = read_meta(path)
             work.reporter.line(f"  checkpoint {path.name}: {meta.score_text} on {meta.test_images:,} test samples")
-            for suffix in (".h5", ".json", ".csv"):
-                if path.with_suffix(suffix).exists():
-                    shutil.copyfile(path.with_suffix(suffix), work.folder / path.with_suffix(suffix).name)
+            for file in (path.with_suffix(suffix) for suffix in (".h5", ".json", ".csv")):
+                if file.exists() and file.resolve() != (work.folder / file.name).resolve():
+                    shutil.copyfile(file, work.folder / file.name)
         found = work.folder / path.name  # copied there, or trained into it
         values = {"network": found.name, "command": read_meta(found).command, "source": data.source}
         return Result(values, (found.name, found.with_suffix(".json").name))
@@ -153,11 +154,11 @@ class BuiltIn:
 
     def _train(self, work: Work, data: Dataset) -> Path:
         from flow.training.config import default_config
-        from flow.training.run import float_start, train_quantized
+        from flow.training.run import train_quantized
 
         config, spec = self._config, self._spec
         progress = TrainingProgress(work.reporter)
-        start = float_start(spec, data, work.folder, progress, config.seed)
+        start = self._float_start(work, data, progress)
         recipe = default_config(data.name, spec.input_shape, quantized=True)
         changes = {"seed": config.seed} | ({"epochs": config.epochs} if config.epochs else {})
         recipe = recipe.model_copy(update=changes)
@@ -168,6 +169,16 @@ class BuiltIn:
         command += [] if self._quantizer == UNIFORM else ["--quantizer", self._quantizer]
         command += ["--epochs", str(recipe.epochs), "--seed", str(recipe.seed)]
         return trained.save(shlex.join(command), work.folder)
+
+    def _float_start(self, work: Work, data: Dataset, progress: TrainingProgress) -> keras.Model:
+        """The float network that comes with the project, or one that is trained now: not one that an earlier build in
+        this folder has left, of another seed or of other samples.
+        """
+        from flow.training.run import float_start
+
+        seed, samples = self._config.seed, content_digest(data.name, self._config.data)
+        place = work.folder / f"float-{digest([str(seed), str(samples)])[:12]}"
+        return float_start(self._spec, data, place, progress, seed)
 
     def load(self, path: Path) -> keras.Model:
         from flow.training.checkpoints import load_checkpoint

@@ -43,8 +43,8 @@ class BuildConfig(BaseModel):
         output: what the hardware gives: the logits, or the index of the largest one.
         folding: a folding.yaml to build with instead of solving.
         utilization: share of the board that the solver may fill.
-        estimate_refuses: whether a build for a given rate stops where the LUTs of the cost model, which errs by some
-            percent, do not fit the board; else synthesis alone says whether it fits.
+        estimate_refuses: whether a build for a given rate stops where the cost model, which errs by some percent, says
+            that the board does not hold it; else synthesis alone says whether it fits.
         adders: whether fully unrolled layers become graphs of adders where that is smaller and da4ml is installed.
         bench_frames: frames that the cocotb bench sends with random stalls.
         stalled_images: the first so many of the images go through the RTL once more, under random stalls on both sides.

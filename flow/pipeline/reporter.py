@@ -121,8 +121,7 @@ class TrainingProgress:
         self._reporter.line(f"  {text}")
 
     def on_step(self, epoch: int, epochs: int, step: int, steps: int, loss: float) -> None:
-        if step % 10 == 0 or step == steps:
-            self._reporter.progress(f"epoch {epoch} of {epochs}", step, steps, f"loss {loss:.3f}")
+        self._reporter.progress(f"epoch {epoch} of {epochs}", step, steps, f"loss {loss:.3f}")
 
     def on_epoch(self, record: object) -> None:
         r = record

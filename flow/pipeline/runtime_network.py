@@ -87,11 +87,10 @@ class RuntimeNetwork(BuiltIn):
     def _train(self, work: Work, data: Dataset) -> Path:
         from flow.mixer.config import default_mixer_config
         from flow.mixer.run import train_mixer
-        from flow.training.run import float_start
 
         config, spec, widths = self._config, self._spec, self.plan.widths
         progress = TrainingProgress(work.reporter)
-        start = float_start(spec, data, work.folder, progress, config.seed)
+        start = self._float_start(work, data, progress)
         recipe = default_mixer_config(data.name, spec.input_shape, config.epochs).model_copy(
             update={"seed": config.seed}
         )

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from flow.boards import Board
 from flow.errors import FlowError
 from flow.files import read_json, write_json
 from flow.report import Report, check, load
@@ -37,16 +38,6 @@ class Measured:
     deployed: float | None
 
 
-def report_of(run: Path) -> Report | None:
-    """The report in the folder of a build, None without one.
-
-    Raises:
-        FlowError: it is broken.
-    """
-    file = next(iter(sorted(run.glob("*_report/report.json"))), None)
-    return None if file is None else load(file)
-
-
 def filled(row: Row, report: Report | None) -> Row:
     """A study's row, a dataclass, with those of its fields filled that `Measured` has; as it was without a report."""
     if report is None:
@@ -68,11 +59,11 @@ def filled(row: Row, report: Report | None) -> Row:
     return replace(row, **{field.name: found[field.name] for field in fields(row) if field.name in found})
 
 
-def keep_report(run: Path, sha256: str, max_cycles: int, file: Path) -> Report:
+def keep_report(built: Path, sha256: str, max_cycles: int, file: Path) -> Report:
     """Copies the report of a finished build to where it stays when the build is removed: a build is large.
 
     Args:
-        run: folder of the build.
+        built: the report of the build.
         sha256: of the weights that were built.
         max_cycles: between frames, for which it was built.
         file: JSON; its name is not that of a report, so that it is not taken for a build's.
@@ -80,20 +71,18 @@ def keep_report(run: Path, sha256: str, max_cycles: int, file: Path) -> Report:
     Raises:
         FlowError: there is no report, or the file cannot be written.
     """
-    report = report_of(run)
-    if report is None:
-        raise FlowError(f"{run} holds no finished build")
+    report = load(built)
     write_json(file, {"checkpoint_sha256": sha256, "max_cycles": max_cycles, "report": report.model_dump()})
     return report
 
 
-def kept_report(file: Path, sha256: str, max_cycles: int, part: str, tell: Callable[[str], None]) -> Report | None:
-    """What `keep_report` has kept of the same weights, built for the same rate and chip; None without it.
+def kept_report(file: Path, sha256: str, max_cycles: int, board: Board, tell: Callable[[str], None]) -> Report | None:
+    """What `keep_report` has kept of the same weights, built for the same rate and board; None without it.
 
     Args:
         sha256: of the weights.
         max_cycles: between frames.
-        part: of the chip.
+        board: what its chip holds, and its clock, count.
         tell: is told where the report is of others, and so not taken.
 
     Raises:
@@ -109,7 +98,9 @@ def kept_report(file: Path, sha256: str, max_cycles: int, part: str, tell: Calla
     for what, there, wanted in (
         ("weights", found[:12], sha256[:12]),
         ("cycles between frames", cycles, max_cycles),
-        ("chips", report.resources.device, part),
+        ("chips", report.resources.device, board.part),
+        ("amounts on a chip", {key: getattr(report.resources.budget, key) for key in board.budget()}, board.budget()),
+        ("clocks", report.latency.clock_mhz, board.clock_mhz),
     ):
         if there != wanted:
             tell(f"{file}: not taken, is of other {what}: {there}, not {wanted}")

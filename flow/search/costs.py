@@ -20,6 +20,8 @@ from keras_models.spec import INPUT, ModelSpec
 
 WIDTHS = range(MIN_BITS, MAX_BITS + 1)
 _INPUT_BITS = 8
+#: by no more does the cost model err: LUTs by synthesis are at least this share of its, and it at least this of them
+CERTAIN = 0.75
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,11 @@ class Costs:
         return digest([self.tables.tobytes(), repr((self.layers, self.sources, self.fixed, self.budget))])
 
     def check(self, lowest: BitsSpec, budget: Budget) -> None:
-        """Raises FlowError where even the lowest widths cost too much, before anything is trained."""
+        """Raises FlowError where even the lowest widths cost too much, before anything is trained; of LUTs, which
+        synthesis counts, by more than the cost model errs.
+        """
         least = self.of(lowest)
-        if least > self.budget:
+        if least * (CERTAIN if budget.kind in ("luts", "cycles") else 1) > self.budget:
             what = f"{least:,.0f}"
             if budget.kind == "cycles":
                 what = f"{least:,.0f} LUTs at {budget.amount:,.0f} cycles, of {self.budget:,.0f}"
@@ -77,7 +81,7 @@ def check_board(spec: ModelSpec, lowest: BitsSpec, budget: Budget, board: Board,
         )
     if budget.kind != "cycles":
         return
-    graph, full = skeleton(spec, lowest), Amount(board.lut, board.ff, board.dsp, board.bram36) * utilization
+    graph, full = skeleton(spec, lowest), Amount.of(board) * utilization
     try:  # without graphs of adders, as the tables of `costs`
         least = fastest(graph, full)[1].interval(graph)
     except FlowError as error:

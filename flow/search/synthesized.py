@@ -20,7 +20,7 @@ from flow.folding import cost
 from flow.folding.schedule import fifo_depths
 from flow.folding.solve import for_cycles
 from flow.rtl import write
-from flow.search.costs import Costs
+from flow.search.costs import CERTAIN, Costs
 from flow.search.skeleton import skeleton
 from flow.synth import network
 from flow.tools import yosys
@@ -33,8 +33,6 @@ USED = 0.95
 #: layers between two lines of progress
 _STEP = 8
 _LUTS, _MADE_BY = "luts", "made_by"
-#: of a budget: what costs less by the cost model is within it
-_CERTAIN = 0.75
 #: how often widths are chosen, and how much less is asked for after each time that none was within the budget
 _TRIES, _MARGIN = 6, 0.01
 
@@ -149,12 +147,23 @@ class SynthesizedBudget:
         """What widths take of the budget, by synthesis."""
         return self.synthesized.luts(self.spec, bits, self.cycles) / self.luts
 
-    def check_lowest(self) -> None:
-        """Raises FlowError where even the lowest widths take too much; they are synthesized where there is a doubt."""
-        if self.costs.of(self.lowest) > _CERTAIN * self.costs.budget and (share := self.share(self.lowest)) > 1:
+    def checked(self) -> SynthesizedBudget:
+        """The same, by costs of which the lowest widths are within the budget, as they are by synthesis; they are
+        synthesized where there is a doubt.
+
+        Raises:
+            FlowError: even the lowest widths take too much.
+        """
+        modelled = self.costs.of(self.lowest)
+        if modelled <= CERTAIN * self.costs.budget:
+            return self
+        share = self.share(self.lowest)
+        if share > 1:
             raise FlowError(
-                f"{self.spec.name}: out of reach: the lowest widths take {share:.1%} of the budget by synthesis"
+                f"{self.spec.name}: out of reach: the lowest widths take {share * self.luts:,.0f} LUTs by synthesis, "
+                f"{share:.1%} of the budget"
             )
+        return replace(self, costs=replace(self.costs, budget=max(self.costs.budget, modelled / share)))
 
     def choose(self, chosen: Callable[[Costs], BitsSpec]) -> BitsSpec:
         """Of the widths that are chosen by corrected budgets, those that use most of the true one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from flow.study.hardware import build_arm, failure, keep_failure, kept
 from flow.study.left import Recipe, TimeLeft
 from flow.study.subject import A, Subject
 from flow.training.claim import once
-from flow.training.console import console_progress
+from flow.training.console import console_progress, duration
 from flow.training.progress import Progress
 
 
@@ -97,15 +98,18 @@ class Study(Generic[A]):
     def build(self, arms: Sequence[A], reporter: Reporter) -> None:
         """Builds some of the trained networks, as far as that is not done."""
         trained = [(arm, path) for arm in arms if (path := self.subject.finished(arm)) is not None]
+        longest = 0.0
         for number, (arm, path) in enumerate(trained, start=1):
-            reporter.line(f"build {number} of {len(trained)}: {arm.name}")
-            reason = None
+            left = f", {duration(longest * (len(trained) - number + 1))} left at most" if longest > 1 else ""
+            reporter.line(f"build {number} of {len(trained)}: {arm.name}{left}")
+            reason, begin = None, time.monotonic()
             try:
                 build_arm(self.subject, arm, path, reporter)
             except (CheckFailed, FlowError) as error:  # the others can be built all the same
                 reason = str(error)
                 reporter.line(f"{arm.name}: {reason}")
                 self.failed.append(arm.name)
+            longest = max(longest, time.monotonic() - begin)
             keep_failure(self.subject, arm, path, reason)
             self.results()
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 from flow.cache import content, digest
 from flow.errors import FlowError
 from flow.tools import yosys
+from flow.tools.process import end_running
 
 Found = TypeVar("Found")
 
@@ -119,7 +120,7 @@ def in_parallel(
         Results by name, in the order of the jobs.
 
     Raises:
-        Whatever the first failing job raised; those not yet started are dropped.
+        Whatever the first failing job raised, or an interrupt; jobs not yet started are dropped, running tools ended.
     """
     found: dict[str, Found] = {}
     with ThreadPoolExecutor(workers) as pool:
@@ -131,6 +132,7 @@ def in_parallel(
                     progress(running[future].name, future.result(), len(found), len(jobs))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            end_running()
             raise
     return {job.name: found[job.name] for job in jobs}
 

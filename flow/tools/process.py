@@ -23,6 +23,8 @@ from flow.errors import FlowError
 #: loaded before any process is split off, where loading it is not safe
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
+#: process groups that run now
+_running: set[int] = set()
 
 
 def die_with_parent() -> None:
@@ -102,6 +104,7 @@ def run(
             )
         except OSError as error:
             raise FlowError(f"cannot start {command[0]}: {error.strerror or error}") from error
+    _running.add(child.pid)
     expired = threading.Event()
     timer = threading.Timer(timeout_s, lambda: (expired.set(), _end(child.pid))) if timeout_s else None
     if timer:
@@ -113,12 +116,19 @@ def run(
         _end(child.pid)
         raise
     finally:
+        _running.discard(child.pid)
         if timer:
             timer.cancel()
     child.returncode = os.waitstatus_to_exitcode(wait_status)
     _end(child.pid)
     timed_out = expired.is_set() or child.returncode == -signal.SIGXCPU
     return Finished(child.returncode, time.monotonic() - start, usage.ru_maxrss / 1024, timed_out, log)
+
+
+def end_running() -> None:
+    """Kills what other threads of this process run: an interrupt does not reach programs with a group of their own."""
+    for group in tuple(_running):
+        _end(group)
 
 
 def _end(group: int) -> None:

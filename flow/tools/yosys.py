@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from flow.errors import CheckFailed, FlowError
+from flow.tools.packages import install
 from flow.tools.process import Finished, run
 
 _WORKER = "import sys; from pyosys import libyosys; libyosys.run_pass('script ' + sys.argv[1], libyosys.Design())"
@@ -23,7 +24,7 @@ def version() -> str:
         FlowError: it is not installed.
     """
     if importlib.util.find_spec("pyosys") is None:
-        raise FlowError("Yosys is missing: python -m pip install pyosys==0.70")
+        raise FlowError(f"Yosys is missing: {install('pyosys')}")
     return f"Yosys {importlib.metadata.version('pyosys')}"
 
 

@@ -161,8 +161,10 @@ def read_meta(path: Path) -> CheckpointMeta:
     """Reads the description beside a weights file, without TensorFlow.
 
     Raises:
-        FlowError: it is missing or not a description.
+        FlowError: it is missing or not a description, or the file is no weights file.
     """
+    if path.suffix != ".h5":
+        raise FlowError(f"{path}: is not the weights file of a checkpoint; give {path.with_suffix('.h5').name}")
     side = path.with_suffix(".json")
     try:
         return CheckpointMeta.model_validate_json(side.read_bytes())

@@ -57,7 +57,9 @@ class Epochs:
         state, reason = load_state(path, identity)
         if reason:
             self._progress.on_message(reason)
-        if state is not None:
+        if state is not None and [array.shape for array in state.arrays] != [v.shape for v in self._variables]:
+            self._progress.on_message(f"{path}: of another version of the project, not used")
+        elif state is not None:
             for variable, value in zip(self._variables, state.arrays, strict=True):
                 variable.assign(value)
             self.history = state.history
@@ -94,7 +96,7 @@ class Epochs:
             batch = tf.constant(samples), tf.constant(labels), tf.constant(taught)
             loss, count = step_function(*batch, *more(step))
             losses, counted, seen = losses + float(loss), counted + float(count), seen + len(labels)
-            if (step + 1) % _STEPS_BETWEEN_REPORTS == 0:
+            if (step + 1) % _STEPS_BETWEEN_REPORTS == 0 or step + 1 == steps:
                 self._progress.on_step(epoch + 1, epochs, step + 1, steps, losses / (step + 1))
         return losses / steps, counted / seen
 

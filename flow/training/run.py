@@ -254,8 +254,10 @@ def run_identity(model: str, data: Dataset, recipe: str, *parts: str) -> str:
         recipe: its fingerprint.
         *parts: what else there is.
     """
-    text = json.dumps([model, data.name, len(data.x_train), recipe, *parts])
-    return hashlib.sha256(text.encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps([model, data.name, len(data.x_train), recipe, *parts]).encode())
+    for values in (data.x_train, data.y_train):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
 
 
 def state_file(state_dir: Path | None, identity: str, kind: str = "training") -> Path | None:

@@ -115,7 +115,7 @@ def firmware(folder: Path, config: BuildConfig, dataset: str, metric: str) -> di
     for what, found, wanted in (
         ("network", other.model, config.model),
         ("dataset", report.dataset.name, dataset),
-        ("board", other.board, config.board),
+        ("chip", report.resources.device, find_board(config.board).part),
     ):
         if found != wanted:
             raise FlowError(f"beside: {folder} is of another {what}: {found}, not {wanted}")

@@ -34,11 +34,17 @@ def _folding(work: Work, graph: ir.Graph) -> Folding:
     if config.folding is not None:
         return file.load(graph, config.folding)
     adders, target = _adders(config) is not None, max_cycles(config)
-    if target is not None and not config.estimate_refuses:
+    utilization = _utilization(config)
+    if utilization is None:
         return for_cycles(graph, target, adders)
     board = find_board(config.board)
-    full = Amount(board.lut, board.ff, board.dsp, board.bram36)
-    return solve(graph, full * config.utilization, target, adders)
+    return solve(graph, Amount.of(board) * utilization, target, adders)
+
+
+def _utilization(config: BuildConfig) -> float | None:
+    """The share of the board that the solver may fill, None where it has no say."""
+    decides = config.folding is None and (config.estimate_refuses or max_cycles(config) is None)
+    return config.utilization if decides else None
 
 
 def _adders(config: BuildConfig) -> str | None:
@@ -78,8 +84,7 @@ STAGE = Stage(
         "board": find_board(config.board).model_dump(),
         "max_cycles": max_cycles(config),
         "folding": file_digest(config.folding),
-        "utilization": None if config.folding else config.utilization,
-        "estimate_refuses": config.estimate_refuses,
+        "utilization": _utilization(config),
         "adders": _adders(config),
     },
     run,
