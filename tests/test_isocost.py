@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
@@ -130,6 +131,14 @@ def test_equal_luts_as_synthesis_counts_them(tmp_path, monkeypatch):
     count = len(asked)
     again = equal_measured(RESNET8, first, [4, 8], equal, synthesized, told.append)
     assert again == (found, networks) and len(asked) == count, "what was measured is kept"
+    options = ["--bits", "4,8", "--equal", "luts", "--plan"]
+    planned = call(*options, "--out", str(tmp_path / "new"))
+    assert "networks by the cost model" in planned.output and not (tmp_path / "new").exists()
+    (tmp_path / "known" / "luts").mkdir(parents=True)
+    shutil.copy(tmp_path / "measured.json", tmp_path / "known" / "luts")
+    planned = call(*options, "--out", str(tmp_path / "known"))
+    assert "by the cost model" not in planned.output and f"{networks[4].name}-w4-seed-0" in planned.output
+    assert len(asked) == count, "a plan synthesizes nothing"
     mixed = one_width(four.spec, 4).model_copy(update={"weights": {**one_width(four.spec, 4).weights, "conv1": 7}})
     assert synthesized.known(four.spec, mixed, equal.cycles) is None, "widths of its own are another network"
     assert found.share(four.spec, mixed, found.target / 2) == 0.5

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
-from flow.isocost.arms import MIXED, NOT_WIDENED
+from flow.files import read_json
+from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH
+from flow.report import check
 from flow.training.checkpoints import find_checkpoint, read_meta
 from flow.training.run import weights_in
+from keras_models import MODELS
 
 #: of the common cost; asked for, whatever the file says of itself
 WITHIN, IMAGES = {"bytes": 0.02, "luts": 0.05, "cycles": 0.05}, 200
@@ -20,20 +24,73 @@ def test_there_is_one():
     assert RECORDED
 
 
-@pytest.mark.parametrize("file", RECORDED, ids=lambda file: f"{file.parts[-3]}-{file.parts[-2]}")
+def read(file: Path) -> tuple[dict, Path]:
+    """What is recorded, and the folder of all studies of the model."""
+    return json.loads(file.read_text()), file.parents[1]
+
+
+studies = pytest.mark.parametrize("file", RECORDED, ids=lambda file: f"{file.parts[-3]}-{file.parts[-2]}")
+
+
+@studies
 def test_the_table_is_of_the_checkpoints_beside_it(file):
-    found = json.loads(file.read_text())
-    metas = {meta.sha256: meta for meta in map(read_meta, file.parents[1].rglob("*-cifar10-*.h5"))}
+    found, root = read(file)
+    weights = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in root.rglob("*-cifar10-*.h5")}
     teacher = find_checkpoint("resnet8", "cifar10", None)
     assert found["teacher"]["sha256"] == read_meta(teacher).sha256
     for row in found["rows"]:
-        meta = metas[row["sha256"]]
-        assert (meta.model, meta.accuracy, meta.test_images) == (row["network"], row["accuracy"], 10_000)
+        meta = read_meta(weights[row["sha256"]])
+        assert (meta.sha256, meta.model) == (row["sha256"], row["network"])
+        assert (meta.accuracy, meta.test_images) == (row["accuracy"], 10_000)
         assert meta.teacher_sha256 == weights_in(teacher)
         whole = found["recipe"]["epochs"] - (found["recipe"]["search_epochs"] if row["group"] == MIXED else 0)
-        assert meta.config.epochs == whole
-        if row["group"] != NOT_WIDENED:
-            assert abs(row["share"] - 1) <= WITHIN[file.parent.name]
-        if row["images"] is not None:  # it was built
-            assert row["differing"] == 0 and row["images"] >= IMAGES and row["fits"]
-            assert row["within"] or row["group"] == NOT_WIDENED
+        assert (meta.config.epochs, meta.config.frozen_epochs, meta.config.precise_statistics) == (whole, 0, True)
+
+
+@studies
+def test_every_network_is_there_and_the_narrowest_is_small(file):
+    found, root = read(file)
+    first = [(row["group"], row["weights"]) for row in found["rows"] if row["seed"] == 0]
+    assert set(first) >= {(ONE_WIDTH, bits) for bits in ("1", "2", "4", "8")} | {(MIXED, "mixed")}
+    model = MODELS[root.name.split("-")[1]]
+    assert min(row["macs"] for row in found["rows"]) <= model.macs / 3
+
+
+@studies
+def test_every_network_is_within_the_common_cost(file):
+    """As planned, and as built: recomputed from what was measured."""
+    found, _ = read(file)
+    kind, equal = file.parent.name, found["equal"]
+    for row in found["rows"]:
+        if row["group"] == NOT_WIDENED:
+            continue
+        assert abs(row["share"] - 1) <= WITHIN[kind]
+        built = {"bytes": row["bytes"], "luts": row["lut"], "cycles": row["interval_cycles"]}[kind]
+        assert built is None or abs(built / equal["target"] - 1) <= WITHIN[kind]
+        if kind == "cycles" and row["lut"] is not None:
+            assert row["lut"] <= equal["lut"] * (1 + WITHIN[kind])
+
+
+@studies
+def test_every_build_is_exact(file):
+    found, root = read(file)
+    assert not list(root.rglob("*.failed.json"))
+    kept = {
+        plain["checkpoint_sha256"]: check(plain["report"]) for plain in map(read_json, root.rglob("reports/*.json"))
+    }
+    for row in found["rows"]:
+        report = kept.get(row["sha256"])
+        assert (report is None) == (row["lut"] is None)
+        if report is not None:
+            exact = report.exact
+            assert exact.golden_vs_keras == exact.golden_vs_csim == exact.golden_vs_rtl == row["differing"] == 0
+            assert min(exact.keras_images, exact.csim_images, exact.rtl_images) >= IMAGES
+            assert report.resources.fits and row["fits"] and row["deployed"] == report.accuracy.deployed
+
+
+@studies
+def test_searched_widths_are_no_worse_than_one_width(file):
+    """At the size of 4 bits for all layers, within the spread of the seeds."""
+    found, _ = read(file)
+    (gain,) = (gain for gain in found["gains"] if gain["beside"] == "4")
+    assert gain["points"] >= -(gain["spread"] or 0)

@@ -64,7 +64,7 @@ def isocost(
     from flow.isocost.arms import Folders, Recipe, parse_mixed, parse_widths, plan, reference
     from flow.isocost.measure import equal_measured
     from flow.isocost.solve import Equal
-    from flow.search.synthesized import FILE, Synthesized
+    from flow.search.synthesized import FILE, NotSynthesized, Synthesized
     from flow.selection import chosen
     from flow.study.left import SECONDS, USUAL_SAMPLES, work
     from flow.training.console import duration
@@ -84,20 +84,22 @@ def isocost(
     def tell(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    synthesized = Synthesized(folders.results / FILE, tell)
+    synthesized = Synthesized(folders.results / FILE, tell, only_known=plan_only)
     images_of = networks = None
-    if equal != "bytes" and not plan_only:
-        images_of = load(dataset, data, spec.input_shape)  # synthesis takes long, and is for nothing without
-        common, networks = equal_measured(spec, first, widths, common, synthesized, tell)
-    elif equal != "bytes":
-        tell("networks by the cost model; without --plan they are synthesized first, and others may be chosen")
+    if equal != "bytes":
+        if not plan_only:
+            images_of = load(dataset, data, spec.input_shape)  # synthesis takes long, and is for nothing without
+        try:
+            common, networks = equal_measured(spec, first, widths, common, synthesized, tell)
+        except NotSynthesized:
+            tell("networks by the cost model; without --plan they are synthesized first, and others may be chosen")
     arms = plan(spec, first, widths, common, chip, seeds, beside, networks)
     here = chosen(arms, only, "network")
     table = plain_table("network, bits, seed", "kind", "MACs", "of the common cost", right=(2, 3))
     for arm in arms:
         share_of = None
         if arm.bits is not None:
-            luts = None if plan_only else synthesized.known(arm.spec, arm.bits, common.cycles)
+            luts = synthesized.known(arm.spec, arm.bits, common.cycles)
             share_of = common.share(arm.spec, arm.bits, luts)
         part = "-" if share_of is None else f"{share_of:.1%}"
         table.add_row(arm.name, arm.group, f"{arm.spec.macs:,}", part)

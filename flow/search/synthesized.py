@@ -58,6 +58,10 @@ def measured_luts(spec: ModelSpec, bits: BitsSpec, cycles: int, tell: Callable[[
         return network.measure(design, sizes, paths.cache() / "synth", progress).total.luts_used
 
 
+class NotSynthesized(FlowError):
+    """LUTs were asked for that nobody has measured yet."""
+
+
 class Synthesized:
     """LUTs of untrained networks by synthesis, each synthesized once, by one of the processes that ask for it.
 
@@ -66,10 +70,11 @@ class Synthesized:
     Args:
         file: JSON, where they are kept.
         tell: is told of each network.
+        only_known: synthesize nothing.
     """
 
-    def __init__(self, file: Path, tell: Callable[[str], None]) -> None:
-        self._file, self._tell = file, tell
+    def __init__(self, file: Path, tell: Callable[[str], None], only_known: bool = False) -> None:
+        self._file, self._tell, self._only_known = file, tell, only_known
         old = [key for key, entry in self._read().items() if entry[_MADE_BY] != _maker()]
         if old:
             tell(
@@ -83,8 +88,14 @@ class Synthesized:
         return None if entry is None else entry[_LUTS]
 
     def luts(self, spec: ModelSpec, bits: BitsSpec, cycles: int) -> float:
-        """LUTs of logic and memory at so many cycles between frames."""
+        """LUTs of logic and memory at so many cycles between frames.
+
+        Raises:
+            NotSynthesized: they are not known, and only what is known may be taken.
+        """
         key = _key(spec, bits, cycles)
+        if self._only_known and self.known(spec, bits, cycles) is None:
+            raise NotSynthesized(f"{key}: not synthesized yet")
 
         def synthesize() -> float:
             self._tell(f"{key}: synthesizing, before anything is trained on")
