@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 
 from flow.boards import Board
 
@@ -26,10 +26,10 @@ class Amount:
         return cls(board.lut, board.ff, board.dsp, board.bram36)
 
     def __add__(self, other: Amount) -> Amount:
-        return Amount(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return Amount(self.lut + other.lut, self.ff + other.ff, self.dsp + other.dsp, self.bram36 + other.bram36)
 
     def __mul__(self, factor: float) -> Amount:
-        return Amount(*(a * factor for a in astuple(self)))
+        return Amount(self.lut * factor, self.ff * factor, self.dsp * factor, self.bram36 * factor)
 
     def fits(self, budget: Amount) -> bool:
         return not self.excess(budget)
