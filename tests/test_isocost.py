@@ -18,7 +18,7 @@ from flow.cli.isocost import isocost
 from flow.errors import FlowError
 from flow.folding import estimate
 from flow.folding.solve import for_cycles
-from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Recipe, parse_widths, plan, reference
+from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Recipe, parse_mixed, parse_widths, plan, reference
 from flow.isocost.measure import equal_measured
 from flow.isocost.plot import plot
 from flow.isocost.rows import About, Row, equal_text, gains, markdown, means
@@ -303,6 +303,17 @@ def test_the_networks_of_a_study():
 def test_widths_that_are_wrong(text: str, message: str):
     with pytest.raises(FlowError, match=message):
         parse_widths(text)
+
+
+def test_beside_which_widths_a_mixed_network_stands():
+    assert parse_mixed("4", [1, 2, 4, 8]) == [4] and parse_mixed("8,2", [1, 2, 4, 8]) == [2, 8]
+    assert parse_mixed("4", [1, 8]) == [8], "nothing can be searched below 1 bit"
+    with pytest.raises(
+        FlowError, match=r"--mixed 1: no layer can have fewer than 1 bit; name one of \[2, 4\], or none"
+    ):
+        parse_mixed("1", [1, 2, 4])
+    with pytest.raises(FlowError, match="should be widths with commas between"):
+        parse_mixed("four", [1, 2, 4])
 
 
 def test_a_cost_out_of_reach_names_the_nearest():

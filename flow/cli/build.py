@@ -78,13 +78,14 @@ def build(
     --set and --config take the options above (max_cycles for --max-cycles) and a few more, here with their defaults:
     runtime_configurations=20, how many random widths of layers every engine is compared in; beside=[], finished builds
     of one width each, [RUN,RUN], that the report sets beside one with run-time widths; utilization=0.95, the share of
-    the board that may be filled by the cost model; estimate_refuses=true, whether a rate at which that does not fit is
-    refused at once, or left to synthesis; bench_frames=3, which cocotb sends with random stalls, and
-    stalled_images=100, which the C++ harness does; route=true, whether modules are routed for an Fmax; route_rows=1,
-    how many of a layer's equal rows are, 0 for all; route_seconds=240, the processor time that one may take, 0 for no
-    limit; adders=true, whether fully unrolled layers become graphs of adders where that is smaller and da4ml is
-    installed; csim_images, how many of the images go through C simulation, which is slower than RTL here, all if not
-    given."""
+    the board that a network may fill as the cost model estimates it; estimate_refuses=true, whether one that exceeds it
+    at the given rate is refused at once (false leaves that to synthesis); bench_frames=3, which cocotb sends with
+    random stalls, and stalled_images=100, which the C++ harness does; route=true, whether modules are routed for an
+    Fmax; route_rows=1, how many of a layer's equal rows are, 0 for all; route_seconds=240, the processor time that one
+    may take, 0 for no limit; adders=true, whether fully unrolled layers become graphs of adders where that is smaller
+    and da4ml is installed; csim_images, how many of the images go through C simulation, which is slower than RTL here,
+    all if not given.
+    """
     from flow.pipeline.build import build as run
     from flow.pipeline.build import check
     from flow.pipeline.config import make_config

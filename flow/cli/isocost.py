@@ -47,10 +47,10 @@ def isocost(
 
     For every width of the weights (activations have 8 bits) the channels are multiplied until the network costs what
     the one of the widest width costs: the question of Chin et al., arXiv 2008.09916, at equal bytes, and at equal LUTs
-    or cycles of this project's hardware. Added are networks that were not widened, and one whose widths were searched
-    layer by layer at the same cost. For equal LUTs and cycles networks are synthesized before they are trained.
-    ResNet-8's float network, which comes with the project, teaches all where it knows the classes, else the model's
-    own.
+    or cycles of this project's hardware. Added are networks that were not widened, and with --mixed some whose widths
+    were searched layer by layer at the same cost. For equal LUTs and cycles networks are synthesized before they are
+    trained. ResNet-8's float network, which comes with the project, teaches all where it knows the classes, else the
+    model's own.
 
     Results so far are in <out>/<kind>/isocost.md, .json, .csv and accuracy.svg; the command goes on where it was
     stopped, and studies of several kinds of cost in one folder share their networks. With --only several processes
@@ -99,7 +99,7 @@ def isocost(
     for arm in arms:
         share_of = None
         if arm.bits is not None:
-            luts = synthesized.known(arm.spec, arm.bits, common.cycles)
+            luts = synthesized.known(arm.spec, arm.bits, common.cycles) if networks else None
             share_of = common.share(arm.spec, arm.bits, luts)
         part = "-" if share_of is None else f"{share_of:.1%}"
         table.add_row(arm.name, arm.group, f"{arm.spec.macs:,}", part)

@@ -99,10 +99,11 @@ def finished(folder: Path) -> FinishedBuild:
         FlowError: it is none, it is not finished, a file was changed, or its checks failed.
     """
     build = FinishedBuild(folder, load_config(folder), standing(folder))
-    device, part = build.report.resources.device, build.board.part
-    if device != part:
+    built = build.report.resources.device, build.report.latency.clock_mhz
+    if built != (build.board.part, build.board.clock_mhz):
         raise FlowError(
-            f"{folder} was built for {device}; its settings are those of a build for {part} that did not end"
+            f"{folder} was built for {built[0]} at {built[1]:g} MHz; its settings are those of a build for "
+            f"{build.board.part} at {build.board.clock_mhz:g} MHz that did not end"
         )
     if not build.report.is_exact or build.report.resources.fits is False:
         raise FlowError(f"{folder} is not handed off, its checks failed: {verdict(build.report)}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flow.bits import BitsSpec
+from flow.bits import MIN_BITS, BitsSpec
 from flow.boards import Board
 from flow.errors import FlowError
 from flow.isocost.solve import Equal, breakpoints, check_fits, one_width, solve_multiplier
@@ -135,16 +135,20 @@ def parse_widths(text: str) -> list[int]:
 
 
 def parse_mixed(text: str, widths: Sequence[int]) -> list[int]:
-    """Widths of a study with commas between; of one that it does not have, the nearest.
+    """Widths of a study with commas between; of one that it does not have, the nearest of those above the lowest, under
+    which no searched width can be.
 
     Raises:
-        FlowError: not widths.
+        FlowError: not widths, or the lowest.
     """
     try:
         asked = [int(part) for part in text.split(",")]
     except ValueError:
         raise FlowError(f"--mixed {text}: should be widths with commas between, such as 2,4, or none") from None
-    return sorted({min(widths, key=lambda width: abs(width - bits)) for bits in asked})
+    possible = [width for width in widths if width > MIN_BITS]
+    if MIN_BITS in asked:
+        raise FlowError(f"--mixed {text}: no layer can have fewer than {MIN_BITS} bit; name one of {possible}, or none")
+    return sorted({min(possible, key=lambda width: abs(width - bits)) for bits in asked})
 
 
 def plan(
@@ -156,12 +160,13 @@ def plan(
     Args:
         narrowest: the network that sets the common cost, at the widest width.
         widths: ascending.
-        board: that all networks must fit, by the cost model, at the study's cycles.
+        board: that all networks must fit at the study's cycles.
         mixed: widths of `widths` beside whose networks stands one of as many channels with searched widths.
         networks: of the common cost, for each width, where synthesis has found them; else the cost model does.
 
     Raises:
-        FlowError: a width has no network of the common cost, or one does not fit the board.
+        FlowError: a width has no network of the common cost, or one does not fit the board by the cost model, corrected
+            by what was measured.
     """
     solved = networks or {bits: solve_multiplier(spec, bits, equal).spec for bits in widths[:-1]}
     solved = {**solved, widths[-1]: narrowest}

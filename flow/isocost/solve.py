@@ -264,7 +264,8 @@ def check_fits(
     networks: Sequence[tuple[ModelSpec, BitsSpec]], board: Board, cycles: int, slower: bool = True,
     ratios: Mapping[int, float] | None = None,
 ) -> None:  # fmt: skip
-    """Raises FlowError where a network's estimate does not fit the board at these cycles: names it, and what would fit.
+    """Raises FlowError where a network does not fit the board at these cycles by the cost model, corrected by what was
+    measured: names it, and what would fit.
 
     Args:
         networks: with the width of every layer, one for all weights of a network.
@@ -276,24 +277,24 @@ def check_fits(
     problems = []
     for (spec, bits), graph in zip(networks, graphs):
         ratio = (ratios or {}).get(min(bits.weights.values()), 1.0)
-        budget = replace(full, lut=full.lut / ratio)
-        problem = _excess(graph, budget, cycles)
+        problem = _excess(graph, full, cycles, ratio)
         if problem:
             problems.append(f"{spec.name} at {', '.join(map(str, sorted(set(bits.weights.values()))))} bits: {problem}")
     if not problems:
         return
     more = [cycles * 2**k for k in range(1, 11)] if slower else []
-    tight = replace(full, lut=full.lut / max([1.0, *(ratios or {}).values()]))
-    enough = next((c for c in more if not any(_excess(graph, tight, c) for graph in graphs)), None)
+    most = max([1.0, *(ratios or {}).values()])
+    enough = next((c for c in more if not any(_excess(graph, full, c, most) for graph in graphs)), None)
     advice = "" if enough is None else f"--cycles {enough} would do, or "
     raise FlowError(f"{cycles} cycles between frames on {board.name}: {'; '.join(problems)}; {advice}a smaller --share")
 
 
-def _excess(graph: ir.Graph, budget: Amount, cycles: int) -> str | None:
-    """What a graph needs at these cycles beyond the budget, by the cost model; None where it fits."""
+def _excess(graph: ir.Graph, budget: Amount, cycles: int, ratio: float) -> str | None:
+    """What a graph needs at these cycles beyond the budget, with the model's LUTs times a ratio; None where it fits."""
     try:
         needed = estimate(graph, for_cycles(graph, cycles, available()))
     except FlowError as error:
         return str(error).split("; ")[0]
+    needed = replace(needed, lut=needed.lut * ratio)
     parts = [f"{name} {need:,.0f} of {have:,.0f}" for name, (need, have) in needed.excess(budget).items()]
     return "estimated " + ", ".join(parts) if parts else None

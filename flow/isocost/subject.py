@@ -200,10 +200,11 @@ class EqualCost(Subject[Arm]):
         if counts.kind == "bytes":
             least *= counts.target / tables.budget
         else:
-            within = SynthesizedBudget(
+            measured = SynthesizedBudget(
                 arm.spec, tables, counts.cycles, counts.luts, 1 - counts.tolerance,
                 lowest(arm.spec, search, beside), self.synthesized, self.progress.on_message,
-            ).choose  # fmt: skip
+            ).checked()  # fmt: skip
+            tables, within = measured.costs, measured.choose
         found = find_widths(
             arm.spec, self.data, start, budget, tables, beside, search, learning, place, self.progress, teacher,
             within, least,

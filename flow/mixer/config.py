@@ -48,6 +48,8 @@ class MixerConfig(TrainConfig):
             raise ValueError(f"optimizer {self.optimizer}: sets that are not selected stay as they are with adam only")
         if self.arithmetic != "float32":
             raise ValueError(f"arithmetic {self.arithmetic}: networks with run-time widths are trained in float32")
+        if self.precise_statistics:
+            raise ValueError("precise_statistics: networks with run-time widths have statistics of their own")
         return self
 
     @property

@@ -100,7 +100,7 @@ class Study(Generic[A]):
         trained = [(arm, path) for arm in arms if (path := self.subject.finished(arm)) is not None]
         longest = 0.0
         for number, (arm, path) in enumerate(trained, start=1):
-            left = f", {duration(longest * (len(trained) - number + 1))} left at most" if longest > 1 else ""
+            left = f", about {duration(longest * (len(trained) - number + 1))} left" if longest > 1 else ""
             reporter.line(f"build {number} of {len(trained)}: {arm.name}{left}")
             reason, begin = None, time.monotonic()
             try:

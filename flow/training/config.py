@@ -25,8 +25,7 @@ class TrainConfig(BaseModel):
         frozen_epochs: last epochs, in which batch normalization keeps its statistics; at most a
             third of all.
         precise_statistics: after the last epoch batch normalization gets the statistics of the final weights, on
-            samples as training sees them (Wu and Johnson, arXiv 2105.07576), in place of running averages; quantized
-            training only.
+            samples as training sees them (Wu and Johnson, arXiv 2105.07576), in place of running averages.
         distill: share of the teacher's answers in the loss (quantized training only).
         temperature: by which the logits are divided for the soft labels.
         quantizer_rate: learning rate of a quantizer's own parameters as a share of the weights' (a tenth in

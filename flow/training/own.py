@@ -14,7 +14,7 @@ from flow.quantizers.start import IMAGES, start_activations
 from flow.training.config import TrainConfig
 from flow.training.loop import as_numbers, fit
 from flow.training.progress import Progress, Silent
-from flow.training.statistics import STATISTICS_IMAGES, measure_statistics
+from flow.training.statistics import STATISTICS_IMAGES, measure_statistics, settle_statistics
 
 
 def train_own(
@@ -62,4 +62,6 @@ def train_own(
     for network in (model, teacher):
         for value in [] if network is None else network.get_weights():
             digest.update(np.ascontiguousarray(value).tobytes())
-    return fit(model, data, config, progress or Silent(), state_path, digest.hexdigest(), teacher, measure)
+    history = fit(model, data, config, progress or Silent(), state_path, digest.hexdigest(), teacher, measure)
+    settle_statistics(model, data, config)
+    return history

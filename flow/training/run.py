@@ -33,7 +33,7 @@ from flow.training.config import TrainConfig, default_config
 from flow.training.fast import build_trainable
 from flow.training.loop import as_numbers, evaluate, fit
 from flow.training.progress import Progress, Silent
-from flow.training.statistics import STATISTICS_IMAGES, as_trained_on, measure_statistics
+from flow.training.statistics import STATISTICS_IMAGES, measure_statistics, settle_statistics
 from keras_models.ranges import Ranges
 from keras_models.spec import ModelSpec
 
@@ -50,7 +50,7 @@ class Trained:
         dataset: its name.
         config: the recipe.
         history: a record per epoch.
-        scores: on all test samples, of `model`, see `flow.tasks`.
+        scores: on all test samples, of `model` with exact codes, see `flow.tasks`.
         test_images: how many test samples there are.
         bits: widths, None for a float network and one with run-time widths.
         ranges: steps, None for a float network.
@@ -142,6 +142,7 @@ def train_float(
     state_path = state_file(state_dir, identity)
     freeze = _statistics_of(model, data)
     history = fit(model, data, config, progress, state_path, identity, teacher, freeze, spec.task)
+    settle_statistics(model, data, config)
     final = spec.build_float()
     copy_weights(model, final)
     return Trained(
@@ -201,8 +202,7 @@ def train_quantized(
     state_path = state_file(state_dir, identity)
     freeze = _statistics_of(model, data)
     history = fit(model, data, config, progress, state_path, identity, teacher, freeze, spec.task)
-    if config.precise_statistics:
-        measure_statistics(model, as_trained_on(data, config))
+    settle_statistics(model, data, config)
     final = spec.build_quantized(bits, ranges, quantizer)
     exact = build_trainable(spec, bits, ranges, quantizer)  # QKeras leaves rounding errors, which decide ties by chance
     copy_weights(model, final)

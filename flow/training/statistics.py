@@ -35,6 +35,12 @@ def measure_statistics(model: keras.Model, images: np.ndarray) -> None:
         layer.momentum = momentum
 
 
+def settle_statistics(model: keras.Model, data: Dataset, config: TrainConfig) -> None:
+    """After the last epoch: the statistics of the final weights, where the recipe says so."""
+    if config.precise_statistics:
+        measure_statistics(model, as_trained_on(data, config))
+
+
 def as_trained_on(data: Dataset, config: TrainConfig) -> np.ndarray:
     """Samples for `measure_statistics` as training sees them: shuffled and augmented, of an epoch that comes after the
     last. A network is trained for the statistics of shifted images; those of whole ones cost it one to two points.
