@@ -13,6 +13,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ["FLOW_OFFLINE"] = "1"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quickly_compiled(request):
+    """Small networks take longer to compile than to run, so the compiler does not optimize; the longer proofs, and `make
+    demo`, are compiled as every build is.
+    """
+    from flow.hls import simulation
+    from flow.simulate import bench, model
+
+    if request.config.option.markexpr == "not long":
+        simulation.FLAGS = ("-O0", *simulation.FLAGS[1:])
+        model.CFLAGS = bench.CFLAGS = "-O1"
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     """The folder of a finished build."""
