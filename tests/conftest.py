@@ -15,8 +15,8 @@ os.environ["FLOW_OFFLINE"] = "1"
 
 @pytest.fixture(scope="session", autouse=True)
 def quickly_compiled(request):
-    """Small networks take longer to compile than to run, so the compiler does not optimize; the longer proofs, and `make
-    demo`, are compiled as every build is.
+    """Small networks take longer to compile than to run, so the compiler optimizes little; the longer proofs and
+    `make demo` are compiled as every build is.
     """
     from flow.hls import simulation
     from flow.simulate import bench, model
