@@ -15,14 +15,12 @@ os.environ["FLOW_OFFLINE"] = "1"
 
 @pytest.fixture(scope="session", autouse=True)
 def quickly_compiled(request):
-    """Small networks take longer to compile than to run, so the compiler optimizes little; the longer proofs and
-    `make demo` are compiled as every build is.
+    """Small networks take longer to compile than to run under Verilator, so the compiler optimizes little; the longer
+    proofs and `make demo` are compiled as every build is.
     """
-    from flow.hls import simulation
     from flow.simulate import bench, model
 
     if request.config.option.markexpr == "not long":
-        simulation.FLAGS = ("-O0", *simulation.FLAGS[1:])
         model.CFLAGS = bench.CFLAGS = "-O1"
 
 
