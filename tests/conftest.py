@@ -13,17 +13,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ["FLOW_OFFLINE"] = "1"
 
 
-@pytest.fixture(scope="session", autouse=True)
-def quickly_compiled(request):
-    """Small networks take longer to compile than to run under Verilator, so the compiler optimizes little; the longer
-    proofs and `make demo` are compiled as every build is.
-    """
-    from flow.simulate import bench, model
-
-    if request.config.option.markexpr == "not long":
-        model.CFLAGS = bench.CFLAGS = "-O1"
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     """The folder of a finished build."""

@@ -19,6 +19,7 @@ from flow import paths
 from flow.cache import content, digest
 from flow.files import locked
 from flow.simulate import runtime_library
+from flow.simulate.verilate import AS_ONE_FILE
 from flow.tools import process, verilator
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,7 +81,7 @@ def _build(component: str, files: list[Path], flags: list[str], options: list[st
     ]  # fmt: skip
     done = process.run(command, folder / "verilate.log", ROOT, BUILD_TIMEOUT_S, verilator.environment())
     assert done.status == 0, f"{component} does not build:\n{done.last_lines(30)}"
-    speed = ("OPT_FAST=-O0", "OPT_SLOW=-O0")
+    speed = ("OPT_FAST=-O0", "OPT_SLOW=-O0", *AS_ONE_FILE)
     library = runtime_library.lend(folder, CACHE, speed)
     command = ["make", "-f", "Vtop.mk", *speed, "Vtop"]
     done = process.run(command, folder / "build.log", folder, BUILD_TIMEOUT_S, verilator.environment())
