@@ -28,7 +28,7 @@ from flow.training.calibrate import (
 from flow.training.checkpoints import checkpoint_path
 from flow.training.config import TrainConfig
 from flow.training.finished import finished
-from flow.training.loop import ExtraLoss, as_numbers, fit, predict
+from flow.training.loop import ExtraLoss, as_numbers, fit, in_batches
 from flow.training.objectives import OBJECTIVES
 from flow.training.progress import Progress
 from flow.training.run import run_identity, train_quantized, weights_sha256
@@ -162,11 +162,12 @@ def _best(
     Args:
         seen: samples on which the statistics of each are measured.
     """
+    forward = tf.function(lambda x: model(as_numbers(x), training=False))  # once for all widths, which are variables
     samples, labels, losses = data.x_train[:RANKING_IMAGES], tf.constant(data.y_train[:RANKING_IMAGES]), []
     for bits in tried:
         widths.assign(bits)
         measure_statistics(model, seen)
-        losses.append(float(OBJECTIVES[task].learn(predict(model, samples), as_numbers(samples), labels)))
+        losses.append(float(OBJECTIVES[task].learn(in_batches(forward, samples), as_numbers(samples), labels)))
         progress.on_message(f"    {_widths_text(widths.values(), digits=0)}: {losses[-1]:.4f}")
     return tried[int(np.argmin(losses))]
 
