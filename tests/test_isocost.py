@@ -92,7 +92,7 @@ def test_the_network_that_sets_the_cost_costs_it():
     equal = equal_of("luts")
     below = equal.measured(float(np.nextafter(equal.target, 0)), {})
     assert solve_multiplier(RESNET8, 8, below).spec.name == first.name
-    assert plan(RESNET8, first, [4, 8], equal_of("bytes"), BOARD, 1, mixed=[])[1].spec.name == first.name
+    assert plan(RESNET8, first, [4, 8], equal_of("bytes"), BOARD, 1)[1].spec.name == first.name
 
 
 def test_equal_cycles_fill_the_board():
@@ -159,7 +159,7 @@ def test_a_cost_model_that_errs_by_each_network(kind: str, seed: int, tmp_path, 
     found, networks = equal_measured(RESNET8, first, [2, 4, 8], equal, synthesized, lambda text: None)
     taken = {bits: synthesized.known(spec, one_width(spec, bits), equal.cycles) for bits, spec in networks.items()}
     assert all(abs(luts / found.luts - 1) <= 0.05 for luts in taken.values()), "each was synthesized, and is near"
-    arms = plan(RESNET8, first, [2, 4, 8], found, BOARD, 1, networks=networks)
+    arms = plan(RESNET8, first, [2, 4, 8], found, BOARD, 1, [4], networks)
     assert {arm.label: arm.spec for arm in arms if arm.group == ONE_WIDTH} == {str(b): s for b, s in networks.items()}
     shares = [found.share(spec, one_width(spec, bits), taken[bits]) for bits, spec in networks.items()]
     assert all(abs(share - 1) <= 0.05 for share in shares)
@@ -279,7 +279,7 @@ def test_the_multipliers_are_those_at_which_channels_change():
 
 
 def test_the_networks_of_a_study():
-    arms = plan(RESNET8, reference(RESNET8, 0.2), [1, 2, 4, 8], equal_of("bytes"), BOARD, seeds=2)
+    arms = plan(RESNET8, reference(RESNET8, 0.2), [1, 2, 4, 8], equal_of("bytes"), BOARD, seeds=2, mixed=[4])
     assert len({arm.name for arm in arms}) == len(arms)
     first = [arm for arm in arms if arm.seed == 0]
     assert [arm.label for arm in first if arm.group == ONE_WIDTH] == ["1", "2", "4", "8"]

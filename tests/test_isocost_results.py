@@ -66,8 +66,8 @@ def test_every_network_is_within_the_common_cost(file):
             continue
         assert abs(row["share"] - 1) <= WITHIN[kind]
         built = {"bytes": row["bytes"], "luts": row["lut"], "cycles": row["interval_cycles"]}[kind]
-        assert built is None or abs(built / equal["target"] - 1) <= WITHIN[kind]
-        if kind == "cycles" and row["lut"] is not None:
+        assert abs(built / equal["target"] - 1) <= WITHIN[kind]
+        if kind == "cycles":
             assert row["lut"] <= equal["lut"] * (1 + WITHIN[kind])
 
 
@@ -78,13 +78,12 @@ def test_every_build_is_exact(file):
     reports = map(read_json, root.rglob("reports/*.json"))
     kept = {(plain["checkpoint_sha256"], plain["max_cycles"]): check(plain["report"]) for plain in reports}
     for row in found["rows"]:
-        report = kept.get((row["sha256"], found["equal"]["cycles"]))
-        assert (report is None) == (row["lut"] is None)
-        if report is not None:
-            exact = report.exact
-            assert exact.golden_vs_keras == exact.golden_vs_csim == exact.golden_vs_rtl == row["differing"] == 0
-            assert min(exact.keras_images, exact.csim_images, exact.rtl_images) >= IMAGES
-            assert report.resources.fits and row["fits"] and row["deployed"] == report.accuracy.deployed
+        report = kept[row["sha256"], found["equal"]["cycles"]]
+        exact = report.exact
+        assert exact.golden_vs_keras == exact.golden_vs_csim == exact.golden_vs_rtl == row["differing"] == 0
+        assert min(exact.keras_images, exact.csim_images, exact.rtl_images) >= IMAGES
+        assert report.resources.fits and row["fits"] and row["lut"] == report.resources.total.luts_used
+        assert (row["accuracy"], row["deployed"]) == (report.accuracy.trained, report.accuracy.deployed)
 
 
 @studies

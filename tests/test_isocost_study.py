@@ -54,7 +54,7 @@ def rows_of(place: Path) -> dict[tuple[str, str], dict]:
 
 def networks() -> list[Arm]:
     first = reference(TINY, 0.33)
-    return plan(TINY, first, [1, 4], Equal.of("bytes", first, 4, BOARD, 2048), BOARD, 1)
+    return plan(TINY, first, [1, 4], Equal.of("bytes", first, 4, BOARD, 2048), BOARD, 1, [4])
 
 
 @pytest.fixture(scope="module")

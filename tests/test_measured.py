@@ -31,7 +31,10 @@ def test_a_report_of_other_weights_rate_or_chip_is_not_taken(tmp_path):
     assert kept(sha256="b" * 64) is None and kept(cycles=700) is None and kept(part="xc7z045") is None
     assert kept(lut=board.lut - 1) is None and kept(clock_mhz=clock + 1) is None
     assert "not taken, is of other weights: aaaaaaaaaaaa, not bbbbbbbbbbbb" in told[0]
-    assert "of other cycles between frames: 600, not 700" in told[1] and f"chips: {board.part}, not xc7z045" in told[2]
+    assert (
+        "of other cycles between frames: 600, not 700" in told[1]
+        and f"another chip: {board.part}, not xc7z045" in told[2]
+    )
     (stage / "report.json").unlink()
     assert not builds(tmp_path) and "No build" in results_table(tmp_path), "it is no build of its own"
     assert kept("none.json") is None

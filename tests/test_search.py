@@ -131,7 +131,8 @@ def test_each_channel_of_a_depthwise_convolution_has_a_step_of_its_own(bits: int
     steps = gaussian_steps()[bits - 1] * np.sqrt((kernel[..., 0] ** 2).mean(axis=(0, 1)))
     codes = quantize(kernel[..., 0] / steps, bits, 0, signed=True)
     np.testing.assert_array_equal(np.rint(found / steps), codes)
-    np.testing.assert_allclose(found, codes * steps, rtol=4 * np.finfo(np.float32).eps, err_msg="a step in float32")
+    # a step is the root of a mean of nine squares in float32: some ten roundings, by half an eps at most
+    np.testing.assert_allclose(found, codes * steps, rtol=4 * np.finfo(np.float32).eps)
 
 
 def test_the_values_gradient_passes_straight_through():
@@ -430,7 +431,7 @@ def test_a_budget_of_luts_holds_by_synthesis(tmp_path, capsys, monkeypatch):
     found = json.loads((tmp_path / "search.json").read_text())
     assert 0.9 < found["share_of_budget"] <= 1 and found["cycles"] == 2048
     assert found["share_of_budget"] == pytest.approx(1.1 * tables.of(BitsSpec(**found["bits"])) / float(budget))
-    assert "chosen once more" in text
+    assert "of the budget by synthesis: chosen once more" in text
     monkeypatch.setattr("sys.argv", [*command.replace("2048", "1024").split(), "--out", str(tmp_path)])
     with pytest.raises(SystemExit) as stop:
         main()

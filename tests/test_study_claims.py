@@ -108,7 +108,7 @@ def test_networks_of_one_shape_share_a_float_start(train_float, tmp_path, monkey
     monkeypatch.setattr(isocost, "train_quantized", lambda spec, bits, data, start, *rest: starts.append(start))
     board, folders = find_board("pynq-z2"), Folders(tmp_path, "bytes")
     equal = Equal.of("bytes", TINY, 4, board, 2048)
-    arms = plan(TINY, TINY, [1, 4], equal, board, 1, mixed=[])
+    arms = plan(TINY, TINY, [1, 4], equal, board, 1)
     alike = [arm for arm in arms if arm.spec.name == TINY.name]
     assert [arm.group == NOT_WIDENED for arm in alike] == [False, True]
     subject = isocost.EqualCost(

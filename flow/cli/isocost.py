@@ -10,6 +10,7 @@ import typer
 
 from flow.cli.options import Data
 
+#: the width that the question about searched widths is asked for
 MIXED_AT = "4"
 
 

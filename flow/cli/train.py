@@ -68,9 +68,9 @@ def train(
 
     --set takes batch, optimizer, learning_rate, warmup_epochs, weight_decay, augment, flip, shift,
     frozen_epochs, precise_statistics, distill (the teacher's share of the loss), temperature,
-    quantizer_rate and arithmetic;
-    with --runtime-bits also 'stages=[16,32,32]' (epochs of each), stage_rates, mixing, ramp, and
-    nesting=floor, centre or round (for no hardware). What is not given is the dataset's recipe.
+    quantizer_rate and arithmetic; with --runtime-bits not precise_statistics, but 'stages=[16,32,32]'
+    (epochs of each), stage_rates, mixing, ramp, and nesting=floor, centre or round (for no hardware).
+    What is not given is the dataset's recipe.
     """
     from rich.console import Console
 

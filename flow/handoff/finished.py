@@ -20,6 +20,7 @@ from flow.pipeline.stages.convert import GOLDEN, GRAPH, VITIS
 from flow.pipeline.stages.rtl import FOLDER, FOLDING
 from flow.pipeline.widths import frame_widths
 from flow.report import REPORT, Report, load, verdict
+from flow.report.board import another_board
 from flow.rtl import Design, load_design
 from flow.twin.inputs import InputGrid
 
@@ -99,12 +100,11 @@ def finished(folder: Path) -> FinishedBuild:
         FlowError: it is none, it is not finished, a file was changed, or its checks failed.
     """
     build = FinishedBuild(folder, load_config(folder), standing(folder))
-    built = build.report.resources.device, build.report.latency.clock_mhz
-    if built != (build.board.part, build.board.clock_mhz):
-        raise FlowError(
-            f"{folder} was built for {built[0]} at {built[1]:g} MHz; its settings are those of a build for "
-            f"{build.board.part} at {build.board.clock_mhz:g} MHz that did not end"
-        )
     if not build.report.is_exact or build.report.resources.fits is False:
         raise FlowError(f"{folder} is not handed off, its checks failed: {verdict(build.report)}")
+    other = another_board(build.report, build.board)
+    if other:
+        raise FlowError(
+            f"{folder}: its settings are those of a build that did not end; it was built for another {other}"
+        )
     return build

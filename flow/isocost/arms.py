@@ -153,7 +153,7 @@ def parse_mixed(text: str, widths: Sequence[int]) -> list[int]:
 
 def plan(
     spec: ModelSpec, narrowest: ModelSpec, widths: list[int], equal: Equal, board: Board, seeds: int,
-    mixed: Sequence[int] = (4,), networks: Mapping[int, ModelSpec] | None = None,
+    mixed: Sequence[int] = (), networks: Mapping[int, ModelSpec] | None = None,
 ) -> list[Arm]:  # fmt: skip
     """The networks of a study, those of the first seed first.
 

@@ -11,6 +11,7 @@ from flow.boards import Board
 from flow.errors import FlowError
 from flow.files import read_json, write_json
 from flow.report import Report, check, load
+from flow.report.board import another_board
 
 Row = TypeVar("Row")
 
@@ -98,11 +99,11 @@ def kept_report(file: Path, sha256: str, max_cycles: int, board: Board, tell: Ca
     for what, there, wanted in (
         ("weights", found[:12], sha256[:12]),
         ("cycles between frames", cycles, max_cycles),
-        ("chips", report.resources.device, board.part),
-        ("amounts on a chip", {key: getattr(report.resources.budget, key) for key in board.budget()}, board.budget()),
-        ("clocks", report.latency.clock_mhz, board.clock_mhz),
     ):
         if there != wanted:
             tell(f"{file}: not taken, is of other {what}: {there}, not {wanted}")
             return None
-    return report
+    other = another_board(report, board)
+    if other:
+        tell(f"{file}: not taken, is of another {other}")
+    return None if other else report

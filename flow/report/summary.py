@@ -174,10 +174,8 @@ def closing_table(report: Report) -> Table:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False, highlight=False, title=verdict(report))
-    table.title_style, table.title_justify = (
-        "bold green" if report.is_exact and report.resources.fits is not False else "bold red",
-        "left",
-    )
+    table.title_justify = "left"
+    table.title_style = "bold green" if report.is_exact and report.resources.fits is not False else "bold red"
     table.add_column()
     table.add_column(overflow="fold")
     for name, value in summary_rows(report):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -55,11 +56,11 @@ def widths_plot(path: list[dict], bits: BitsSpec) -> str:
     for row, kind in enumerate(kinds, start=1):
         axes = figure.add_subplot(len(kinds), 1, row)
         epochs = [record["epoch"] for record in path]
-        end = epochs[-1] * 1.03
+        end = epochs[-1] * (1.02 + 0.012 * np.arange(len(path[-1][kind])))  # side by side: many are alike
         for index, name in enumerate(path[-1][kind]):
             style = "-" if index < 10 else "--"
             (line,) = axes.plot(epochs, [record[kind][name] for record in path], style, linewidth=1.2, label=name)
-            axes.plot([end], [getattr(bits, kind)[name]], "o", color=line.get_color(), markersize=4)
+            axes.plot([end[index]], [getattr(bits, kind)[name]], "o", color=line.get_color(), markersize=4)
         axes.set_ylim(0.5, 8.5)
         axes.set_yticks(range(1, 9))
         axes.set_ylabel(f"bits of {kind}")

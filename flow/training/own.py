@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
-
-import numpy as np
 
 from flow.datasets import Dataset
 from flow.errors import FlowError
@@ -14,6 +11,7 @@ from flow.quantizers.start import IMAGES, start_activations
 from flow.training.config import TrainConfig
 from flow.training.loop import as_numbers, fit
 from flow.training.progress import Progress, Silent
+from flow.training.run import run_identity, weights_sha256
 from flow.training.statistics import STATISTICS_IMAGES, measure_statistics, settle_statistics
 
 
@@ -57,11 +55,8 @@ def train_own(
         measure_statistics(model, data.x_train[:STATISTICS_IMAGES])
 
     measure()
-    parts = [model.to_json(), config.fingerprint(), data.name, str(len(data.x_train))]
-    digest = hashlib.sha256("\n".join(parts).encode())
-    for network in (model, teacher):
-        for value in [] if network is None else network.get_weights():
-            digest.update(np.ascontiguousarray(value).tobytes())
-    history = fit(model, data, config, progress or Silent(), state_path, digest.hexdigest(), teacher, measure)
+    hashes = [weights_sha256(network) for network in (model, teacher) if network is not None]
+    identity = run_identity(model.to_json(), data, config.fingerprint(), *hashes)
+    history = fit(model, data, config, progress or Silent(), state_path, identity, teacher, measure)
     settle_statistics(model, data, config)
     return history

@@ -19,6 +19,7 @@ from flow.pipeline.subject import subject_of
 from flow.pipeline.widths import configurations
 from flow.quantizers import UNIFORM
 from flow.report import REPORT, Report, check, load, write
+from flow.report.board import another_board
 from flow.tasks import ACCURACY, METRICS
 
 if TYPE_CHECKING:
@@ -115,10 +116,12 @@ def firmware(folder: Path, config: BuildConfig, dataset: str, metric: str) -> di
     for what, found, wanted in (
         ("network", other.model, config.model),
         ("dataset", report.dataset.name, dataset),
-        ("chip", report.resources.device, find_board(config.board).part),
     ):
         if found != wanted:
             raise FlowError(f"beside: {folder} is of another {what}: {found}, not {wanted}")
+    board = another_board(report, find_board(config.board))
+    if board:
+        raise FlowError(f"beside: {folder} is of another {board}")
     total = report.resources.total
     amounts = {key: None if total is None else getattr(total, key) for key in ("ff", "dsp", "bram36")}
     quality = report.accuracy if metric == ACCURACY else report.quality.get(metric)
