@@ -10,6 +10,7 @@ import pytest
 import rtl
 from test_rtl_components import SEED, TABLE
 
+from flow.synth import xc7
 from flow.tools import yosys
 
 sys.path.insert(0, str(rtl.ROOT / "testbench"))
@@ -46,15 +47,13 @@ def test_netlist(component: str, index: int, tmp_path: Path) -> None:
         f"-chparam {name} {yosys.constant(value if isinstance(value, str) else value % 2**32)}"
         for name, value in parameters.items()
     )
-    script = f"""
-        read_verilog -sv -defer {" ".join(map(yosys.quote, rtl.sources(component)))}
-        hierarchy -check -top {component} {values}
-        synth_xilinx -family xc7 -top {component} -flatten -nowidelut -noiopad -noclkbuf
-        write_verilog -noattr netlist.v
-    """
-    yosys.run_script(
-        "\n".join(line.strip() for line in script.splitlines()), tmp_path, tmp_path / "yosys.log", component, 300
-    )
+    script = [
+        f"read_verilog -sv -defer {' '.join(map(yosys.quote, rtl.sources(component)))}",
+        f"hierarchy -check -top {component} {values}",
+        *xc7.commands(component),
+        "write_verilog -noattr netlist.v",
+    ]
+    yosys.run_script("\n".join(script), tmp_path, tmp_path / "yosys.log", component, 300)
     cells = Path(importlib.util.find_spec("pyosys").origin).parent / "share" / "xilinx" / "cells_sim.v"
     netlist = tmp_path / f"{component}.sv"
     netlist.write_text(f"`timescale 1ns/1ps\n{(tmp_path / 'netlist.v').read_text()}\n{cells.read_text()}")

@@ -105,8 +105,7 @@ def run_job(job: Job, cache: Path, flatten: bool = True, timeout_s: float | None
         folder = Path(temporary)
         script = [
             *job.stage(folder),
-            _LIBRARY,
-            f"{flags} -top {job.top} -run prepare:",
+            *commands(job.top, flags),
             "tee -q -o stat.json stat -json",
         ]
         log = results.path(key).with_suffix(".log")
@@ -119,6 +118,15 @@ def run_job(job: Job, cache: Path, flatten: bool = True, timeout_s: float | None
     found = Resources(**count(cells), tool=tool, flags=flags, seconds=round(finished.seconds, 2))
     results.put(key, asdict(found))
     return found
+
+
+def commands(top: str, flags: str = FLAGS) -> list[str]:
+    """What Yosys does to an elaborated module.
+
+    Args:
+        flags: the synthesis command.
+    """
+    return [_LIBRARY, f"{flags} -top {top} -run prepare:"]
 
 
 def count(cells: Mapping[str, int]) -> dict[str, int | float]:
