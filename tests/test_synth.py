@@ -130,6 +130,57 @@ def test_memories_are_counted_and_their_content_is_in_the_key(sources: list[Path
     assert job.key() != before
 
 
+#: memories of every kind that the flow's sources have, and larger ones, with one port, two, and two clocked writers
+MEMORIES = """
+module memories (
+    input logic clk, input logic we, input logic [15:0] addr, other, input logic [71:0] d,
+    output logic [71:0] wide, deep, both, output logic [7:0] few, rom, big_rom, shift
+);
+  logic [71:0] wide_words[0:511];
+  logic [8:0] deep_words[0:8191];
+  logic [17:0] both_words[0:1023];
+  logic [7:0] few_words[0:63];
+  logic [7:0] rom_words[0:63];
+  logic [7:0] big_rom_words[0:4095];
+  initial begin
+    for (int i = 0; i < 64; i++) rom_words[i] = 8'(i * 37 ^ i >> 2);
+    for (int i = 0; i < 4096; i++) big_rom_words[i] = 8'(i * 2654435 >> 7);
+  end
+  logic [7:0] line[0:31];
+  assign few = few_words[other[5:0]];
+  assign shift = line[31];
+  always_ff @(posedge clk) begin
+    if (we) wide_words[addr[8:0]] <= d;
+    if (we) deep_words[addr[12:0]] <= d[8:0];
+    if (we) few_words[addr[5:0]] <= d[7:0];
+    if (we) both_words[addr[9:0]] <= d[17:0];
+    wide <= wide_words[other[8:0]];
+    deep <= 72'(deep_words[other[12:0]]);
+    both <= 72'(both_words[addr[9:0]]);
+    rom <= rom_words[addr[5:0]];
+    big_rom <= big_rom_words[addr[11:0]];
+    line[0] <= d[7:0];
+    for (int i = 1; i < 32; i++) line[i] <= line[i-1];
+  end
+endmodule
+"""
+
+
+@pytest.mark.parametrize("module", ["mixer", "memories"])
+def test_cells_are_those_of_the_tools_own_command(sources: list[Path], tmp_path: Path, module: str):
+    """Which reads more libraries than a module needs."""
+    (tmp_path / "sources" / "memories.sv").write_text(MEMORIES)
+    job = Job(module, [*sources, tmp_path / "sources" / "memories.sv"], module)
+    cells = []
+    for commands in (xc7.commands(module), [f"{xc7.FLAGS} -top {module}"]):
+        script = [*job.stage(tmp_path), *commands, "tee -q -o stat.json stat -json"]
+        yosys.run_script("\n".join(script), tmp_path, tmp_path / "yosys.log", module, 300)
+        cells.append(json.loads((tmp_path / "stat.json").read_text())["design"]["num_cells_by_type"])
+    assert cells[0] == cells[1]
+    blocks = {"RAMB36E1", "RAMB18E1"} & set(cells[0])
+    assert bool(blocks) == (module == "memories")
+
+
 def test_the_parts_of_a_wrapper(sources: list[Path], tmp_path: Path):
     job = Job("wrapper", sources, "wrapper")
     assert [path.stem for path in job.closure()] == ["mixer", "wrapper"]

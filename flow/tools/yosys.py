@@ -12,7 +12,19 @@ from flow.errors import CheckFailed, FlowError
 from flow.tools.packages import install
 from flow.tools.process import Finished, run
 
-_WORKER = "import sys; from pyosys import libyosys; libyosys.run_pass('script ' + sys.argv[1], libyosys.Design())"
+#: runs a script, line by line
+_WORKER = """
+import sys
+from pyosys import libyosys as yosys
+design = yosys.Design()
+for line in open(sys.argv[1]):
+    if line.startswith("["):
+        selection, line = line[1:].split("] ", 1)
+        yosys.run_pass("select -set found " + selection, design)
+        if design.selection_vars[yosys.IdString("\\\\found")].empty():
+            continue
+    yosys.run_pass(line, design)
+"""
 #: characters that end a word in a Yosys script
 _SPECIAL = re.compile(r"[\s;\"'#]")
 
@@ -48,7 +60,8 @@ def run_script(script: str, folder: Path, log: Path, what: str, timeout_s: float
     """Runs a script in `folder`, where it is written to `yosys.ys`.
 
     Args:
-        script: commands, one a line.
+        script: commands, one a line. ``[selection] command`` runs only where something is selected, which Yosys' own
+            scripts cannot say.
         folder: working folder; must exist.
         log: file for all that Yosys writes.
         what: what is synthesized, for the message.
