@@ -141,10 +141,10 @@ module memories (
   logic [17:0] both_words[0:1023];
   logic [7:0] few_words[0:63];
   logic [7:0] rom_words[0:63];
-  logic [7:0] big_rom_words[0:4095];
+  logic [7:0] big_rom_words[0:1023];
   initial begin
     for (int i = 0; i < 64; i++) rom_words[i] = 8'(i * 37 ^ i >> 2);
-    for (int i = 0; i < 4096; i++) big_rom_words[i] = 8'(i * 2654435 >> 7);
+    for (int i = 0; i < 1024; i++) big_rom_words[i] = 8'(i * 2654435 >> 7);
   end
   logic [7:0] line[0:31];
   assign few = few_words[other[5:0]];
@@ -158,7 +158,7 @@ module memories (
     deep <= 72'(deep_words[other[12:0]]);
     both <= 72'(both_words[addr[9:0]]);
     rom <= rom_words[addr[5:0]];
-    big_rom <= big_rom_words[addr[11:0]];
+    big_rom <= big_rom_words[addr[9:0]];
     line[0] <= d[7:0];
     for (int i = 1; i < 32; i++) line[i] <= line[i-1];
   end
@@ -168,11 +168,11 @@ endmodule
 
 @pytest.mark.parametrize("module", ["mixer", "memories"])
 def test_cells_are_those_of_the_tools_own_command(sources: list[Path], tmp_path: Path, module: str):
-    """Which reads more libraries than a module needs."""
+    """Which reads how block RAMs are wired where there is none; the figures are the same to the last LUT."""
     (tmp_path / "sources" / "memories.sv").write_text(MEMORIES)
     job = Job(module, [*sources, tmp_path / "sources" / "memories.sv"], module)
     cells = []
-    for commands in (xc7.commands(module), [f"{xc7.FLAGS} -top {module}"]):
+    for commands in (xc7.commands(module), [xc7.commands(module)[0], f"{xc7.FLAGS} -top {module} -run prepare:"]):
         script = [*job.stage(tmp_path), *commands, "tee -q -o stat.json stat -json"]
         yosys.run_script("\n".join(script), tmp_path, tmp_path / "yosys.log", module, 300)
         cells.append(json.loads((tmp_path / "stat.json").read_text())["design"]["num_cells_by_type"])

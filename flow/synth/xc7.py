@@ -27,11 +27,11 @@ FLAGS = "synth_xilinx -family xc7 -flatten -nowidelut -noiopad -noclkbuf"
 #: What `synth_xilinx` begins with, less its second library: black boxes of cells that are only ever instantiated by
 #: hand, which our sources never do; reading them takes longer than a small module.
 _LIBRARY = "read_verilog -lib -specify +/xilinx/cells_sim.v"
-#: How `synth_xilinx` maps memories, but for reading how a block RAM is wired where there is none: as long as the rest of
-#: a small module takes.
+#: How `synth_xilinx` maps memories, but for reading how a block RAM is wired where there is none, which takes as long
+#: as the rest of a small module.
 _MEMORIES = (
     "memory_libmap -logic-cost-rom 0.015625 -lib +/xilinx/lutrams_xc5v.txt -lib +/xilinx/brams_xc4v.txt"
-    " -D HAS_SIZE_36 -D HAS_CASCADE -D HAS_CONFLICT_BUG -D HAS_MIXWIDTH_SDP -no-auto-huge",
+    " -D HAS_SIZE_36 -D HAS_CASCADE -D HAS_MIXWIDTH_SDP -no-auto-huge",
     "techmap -map +/xilinx/lutrams_xc5v_map.v",
     "[t:$__XILINX_BLOCKRAM_*] techmap -map +/xilinx/brams_xc6v_map.v",
 )
