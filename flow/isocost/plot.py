@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH
-from flow.study.table import accuracy_axes, svg
+from flow.study.table import accuracy_axes, with_legend
 
 if TYPE_CHECKING:
     from flow.isocost.rows import Row
@@ -32,4 +32,4 @@ def plot(rows: Sequence[Row], at: str) -> str:
         if len(means) > 1:
             axes.plot(list(means), [sum(v) / len(v) for v in means.values()], color=colour, linewidth=0.8, alpha=0.6)
     axes.set_xticks(range(len(names)), names)
-    return svg(figure, axes)
+    return with_legend(figure, axes)

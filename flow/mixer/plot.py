@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import io
-
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from flow.mixer.curve import Curve
+from flow.report.figure import blank, svg
 from flow.tasks import ACCURACY
 
 
 def curve_plot(curve: Curve) -> str:
     """SVG: every sample, mean, best and worst of each bin, network-wide widths, individually trained networks."""
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(6.4, 4.2)
     axes = figure.add_subplot()
     factor = 100 if curve.metric == ACCURACY else 1
     random = [sample for sample in curve.samples if not sample.network_wide]
@@ -42,6 +37,4 @@ def curve_plot(curve: Curve) -> str:
     axes.grid(axis="y", linewidth=0.4)
     if curve.samples or curve.points:
         axes.legend(frameon=False, fontsize=8)
-    out = io.StringIO()
-    figure.savefig(out, format="svg", metadata={"Date": None})
-    return out.getvalue()
+    return svg(figure)

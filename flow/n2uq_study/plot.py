@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from flow.study.table import accuracy_axes, svg
+from flow.study.table import accuracy_axes, with_legend
 
 if TYPE_CHECKING:
     from flow.n2uq_study.rows import Row
@@ -33,7 +33,7 @@ def accuracy_plot(rows: Sequence[Row]) -> str:
             means.append((bits + shift, sum(found) / len(found)))
         axes.plot(*zip(*means, strict=True), color=colour, linewidth=0.8, alpha=0.6)
     axes.set_xticks(sorted({row.bits for row in rows}))
-    return svg(figure, axes)
+    return with_legend(figure, axes)
 
 
 def lut_plot(rows: Sequence[Row]) -> str:
@@ -47,4 +47,4 @@ def lut_plot(rows: Sequence[Row]) -> str:
             place = {"xytext": (6, -10), "textcoords": "offset points", "fontsize": 8, "color": colour}
             axes.annotate(f"{bits} bits", (lut, accuracy), **place)
     axes.margins(x=0.1)
-    return svg(figure, axes)
+    return with_legend(figure, axes)

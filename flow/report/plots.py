@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from flow.report.figure import blank, png
 from flow.report.schema import Cells, Report
 
 _DARK, _LIGHT, _LIMIT = "#1f4e79", "#a9c4de", "#b03a2e"
@@ -34,7 +33,7 @@ def cycles_plot(report: Report) -> bytes | None:
         title += f"   (dashed: measured interval between frames, {interval:,})"
     axes.set_xlim(0, 1.13 * max([*values, interval or 0, 1]))
     _dress(axes, title)
-    return _png(figure)
+    return png(figure)
 
 
 def lut_plot(report: Report) -> bytes | None:
@@ -62,7 +61,7 @@ def lut_plot(report: Report) -> bytes | None:
     lower.set_xlim(0, 1.13 * max([budget, *whole["whole network"]]))
     _dress(upper, "LUTs, logic and memory, by layer")
     _dress(lower, f"and of the whole   (dashed: {report.resources.device} has {budget:,.0f})")
-    return _png(figure)
+    return png(figure)
 
 
 def seconds_plot(report: Report) -> bytes | None:
@@ -76,7 +75,7 @@ def seconds_plot(report: Report) -> bytes | None:
     _label(axes, axes.barh(range(len(names)), values, 0.7, color=_DARK), values, "{:,.1f}")
     axes.set_xlim(0, 1.13 * max([*values, 1e-3]))
     _dress(axes, f"Seconds, by stage   ({sum(values):,.0f} in all)")
-    return _png(figure)
+    return png(figure)
 
 
 #: file name, what it shows, and the function that draws it
@@ -89,9 +88,7 @@ PLOTS = {
 
 def _figure(bars: float) -> Figure:
     """A figure with room for that many bars."""
-    figure = Figure(figsize=(_WIDTH_INCH, _FRAME_INCH + _BAR_INCH * bars), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    return blank(_WIDTH_INCH, _FRAME_INCH + _BAR_INCH * bars)
 
 
 def _rows(axes: Axes, names: Sequence[str]) -> None:
@@ -117,10 +114,3 @@ def _dress(axes: Axes, title: str) -> None:
 
 def _luts(cells: Cells | None) -> float:
     return 0 if cells is None else cells.luts_used
-
-
-def _png(figure: Figure) -> bytes:
-    out = io.BytesIO()
-    # no version of the library in the file: one report gives one file
-    figure.savefig(out, format="png", dpi=130, metadata={"Software": None})
-    return out.getvalue()

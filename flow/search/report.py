@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from flow.bits import BitsSpec
 from flow.errors import FlowError
 from flow.files import write_json, write_whole
+from flow.report.figure import blank, svg
 
 BITS, JSON, PLOT = "bits.yaml", "search.json", "widths.svg"
 
@@ -51,8 +49,7 @@ def write_found(plain: dict, path: list[dict], bits: BitsSpec, folder: Path) -> 
 def widths_plot(path: list[dict], bits: BitsSpec) -> str:
     """SVG: the width of each searched layer over the epochs, and the whole one that it became."""
     kinds = [kind for kind in ("weights", "activations") if path and path[-1][kind]]
-    figure = Figure(figsize=(7.2, 3.6 * max(len(kinds), 1)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(7.2, 3.6 * max(len(kinds), 1))
     for row, kind in enumerate(kinds, start=1):
         axes = figure.add_subplot(len(kinds), 1, row)
         epochs = [record["epoch"] for record in path]
@@ -68,6 +65,4 @@ def widths_plot(path: list[dict], bits: BitsSpec) -> str:
         axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5))
         if row == len(kinds):
             axes.set_xlabel("epoch; dots: whole widths within the budget")
-    out = io.StringIO()
-    figure.savefig(out, format="svg", metadata={"Date": None})
-    return out.getvalue()
+    return svg(figure)

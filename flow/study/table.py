@@ -11,10 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from flow.files import write_json, write_whole
+from flow.report.figure import blank, svg
 from flow.report.summary import DASH, amount
 
 if TYPE_CHECKING:
@@ -143,8 +143,7 @@ def accuracy_axes(across: str) -> tuple[Figure, Axes]:
     Args:
         across: the label of the horizontal axis.
     """
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(6.4, 3.8)
     axes = figure.add_subplot()
     axes.set_xlabel(across)
     axes.set_ylabel("accuracy on the test images, %")
@@ -152,9 +151,7 @@ def accuracy_axes(across: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def svg(figure: Figure, axes: Axes) -> str:
-    """The plot, with a legend."""
+def with_legend(figure: Figure, axes: Axes) -> str:
+    """The plot as SVG."""
     axes.legend(frameon=False, fontsize=8)
-    out = io.StringIO()
-    figure.savefig(out, format="svg", metadata={"Date": None})
-    return out.getvalue()
+    return svg(figure)
