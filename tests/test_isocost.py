@@ -22,7 +22,7 @@ from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Recipe, parse_mixed
 from flow.isocost.measure import equal_measured
 from flow.isocost.plot import plot
 from flow.isocost.rows import About, Row, equal_text, gains, markdown, means
-from flow.isocost.solve import Equal, breakpoints, check_fits, one_width, solve_multiplier
+from flow.isocost.solve import Equal, breakpoints, check_fits, networks_about, one_width, solve_multiplier
 from flow.search.budget import Budget
 from flow.search.costs import Costs, costs
 from flow.search.repair import candidates
@@ -92,7 +92,7 @@ def test_the_network_that_sets_the_cost_costs_it():
     equal = equal_of("luts")
     below = equal.measured(float(np.nextafter(equal.target, 0)), {})
     assert solve_multiplier(RESNET8, 8, below).spec.name == first.name
-    assert plan(RESNET8, first, [4, 8], equal_of("bytes"), BOARD, 1)[1].spec.name == first.name
+    assert equal_of("bytes").cost(first, one_width(first, 8)) == equal_of("bytes").target
 
 
 def test_equal_cycles_fill_the_board():
@@ -103,7 +103,9 @@ def test_equal_cycles_fill_the_board():
     found = solve_multiplier(RESNET8, 4, equal)
     assert 0.95 <= found.cost / equal.target <= 1 and found.spec.macs > 1.5 * first.macs
     assert equal.cost(RESNET8, one_width(RESNET8, 8)) == float("inf"), "it does not fit"
-    assert equal.share(RESNET8, one_width(RESNET8, 8)) is None
+    assert equal.share(RESNET8, one_width(RESNET8, 8)) > 1.1
+    assert 0.8 < equal.share(found.spec, one_width(found.spec, 4)) <= 1, "of the LUTs that all take"
+    assert equal.share(first, one_width(first, 1)) < 0.7, "at equal cycles too, not widened is less"
 
 
 def test_equal_luts_as_synthesis_counts_them(tmp_path, monkeypatch):
@@ -314,6 +316,28 @@ def test_beside_which_widths_a_mixed_network_stands():
         parse_mixed("1", [1, 2, 4])
     with pytest.raises(FlowError, match="should be widths with commas between"):
         parse_mixed("four", [1, 2, 4])
+    for wrong in ("9", "0", "2,-3"):
+        with pytest.raises(FlowError, match=f"--mixed {wrong}: widths are 1 to 8 bits"):
+            parse_mixed(wrong, [1, 2, 4])
+
+
+def test_networks_are_found_between_the_points_of_a_coarse_scan():
+    """Few channels: from one such point to the next they are five times as many."""
+    first = reference(TINY, 0.2)
+    equal = Equal.of("luts", first, 8, BOARD, 2048)
+    found = solve_multiplier(TINY, 6, equal)
+    assert 0.95 <= found.cost / equal.target <= 1
+    assert found.spec in networks_about(TINY, 6, equal)
+
+
+def test_two_widths_of_one_network():
+    """A mixed network stands beside that of its own width, though another has as many channels."""
+    rows = [row("6", ONE_WIDTH, 0.70), row("7", ONE_WIDTH, 0.75), replace(mixed(0.76), beside="7")]
+    (gain,) = gains(rows)
+    assert gain.beside == "7" and gain.points == pytest.approx(1.0)
+    networks = {bits: widened(TINY, 1.5) for bits in (6, 7)}
+    with pytest.raises(FlowError, match=r"--mixed: 6 and 7 bits have one network here, tiny-x1\.5; name one"):
+        plan(TINY, TINY, [6, 7, 8], equal_of("bytes"), BOARD, 1, [6, 7], networks)
 
 
 def test_a_cost_out_of_reach_names_the_nearest():
@@ -327,6 +351,10 @@ def test_a_cost_out_of_reach_names_the_nearest():
 def row(weights: str, group: str, accuracy: float, seed: int = 0) -> Row:
     found = (seed, 1.0, accuracy, 100, 24_000.0, 10**7, 10**8)
     return Row("resnet8-x1.1", group, weights, *found, 30_000.0, 2, 8.5, 100, 0, 5, 0.987)
+
+
+def mixed(accuracy: float, seed: int = 0) -> Row:
+    return replace(row("mixed", MIXED, accuracy, seed), beside="4")
 
 
 def about() -> About:
@@ -348,10 +376,10 @@ def test_a_table_and_a_plot():
 
 
 def test_seeds_and_what_mixed_widths_gain():
-    rows = [row("4", ONE_WIDTH, 0.80), row("4", ONE_WIDTH, 0.83, 1), row("mixed", MIXED, 0.81)]
+    rows = [row("4", ONE_WIDTH, 0.80), row("4", ONE_WIDTH, 0.83, 1), mixed(0.81)]
     (gain,) = gains(rows)
     assert gain.seeds == (0,) and gain.points == pytest.approx(1.0) and gain.spread is None
-    rows.append(row("mixed", MIXED, 0.84, 1))
+    rows.append(mixed(0.84, 1))
     (gain,) = gains(rows)
     assert gain.seeds == (0, 1) and gain.points == pytest.approx(1.0) and gain.spread == pytest.approx(3.0)
     four = next(mean for mean in means(rows) if mean.weights == "4")

@@ -33,6 +33,7 @@ from flow.search.relaxed import gaussian_steps, relaxed_activations, relaxed_wei
 from flow.search.repair import candidates
 from flow.search.skeleton import skeleton
 from flow.training.calibrate import copy_weights, prepare, quantize, weight_exponent
+from flow.training.progress import EpochRecord, Silent
 from keras_models import MODELS
 from keras_models.build import weight_quantizer
 from keras_models.widen import widened
@@ -215,6 +216,33 @@ def test_whole_widths_use_what_there_is_and_are_no_worse_than_uniform(wanted):
         return sum(w.weights * 4.0 ** (wanted[w.name] - bits.weights[w.name]) for w in model.weight_layers())
 
     assert loss(best) <= loss(four) and [loss(bits) for bits in found] == sorted(loss(bits) for bits in found)
+
+
+def test_a_bit_that_costs_nothing_more_is_still_worth_one():
+    """LUTs waver: here a layer takes fewer at 4 bits than at 3, as one of ResNet-8's skips does."""
+    names = ("one", "other", "third")
+    each = np.array([245, 271, 325, 324, 359, 392, 420, 455], float)
+    tables = np.repeat(np.stack([each, each, each])[:, :, None], 8, 2)
+    fixed = BitsSpec(weights=dict.fromkeys(names, 4), activations={})
+    learned = {"weights": {"one": 3.5, "other": 4.3, "third": 4.3}, "activations": {}}
+    found = candidates(learned, fixed, Costs(names, ("input",) * 3, tables, 0.0, 3 * 325.0))
+    assert all(min(bits.weights.values()) >= 3 for bits in found[:2]), found[:2]
+
+
+def test_a_path_holds_nothing_of_another_search(tmp_path):
+    """Records have rounded epochs; a step of CIFAR-10's is not one of a few digits."""
+    file = tmp_path / "widths.json"
+
+    def recorder(width: float) -> PathRecorder:
+        return PathRecorder(Silent(), lambda: {"weights": {"a": width}, "activations": {}}, lambda: width, str, file)
+
+    first = recorder(3.0)
+    first.on_step(1, 2, 50, 390, 0.0)
+    first.on_epoch(EpochRecord(1, 2, 0.0, 0.0, 0.0, 0.0, seconds=1.0, seconds_left=1.0))
+    again = recorder(5.0)
+    assert [record["epoch"] for record in again.records] == [0.1282, 1.0]
+    again.on_step(1, 2, 50, 390, 0.0)
+    assert [(record["epoch"], record["cost"]) for record in again.records] == [(0.1282, 5.0)]
 
 
 def test_a_layer_that_does_not_matter_ends_at_the_lowest_width():

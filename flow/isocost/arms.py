@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flow.bits import MIN_BITS, BitsSpec
+from flow.bits import MAX_BITS, MIN_BITS, BitsSpec
 from flow.boards import Board
 from flow.errors import FlowError
 from flow.isocost.solve import Equal, breakpoints, check_fits, one_width, solve_multiplier
@@ -127,8 +127,8 @@ def parse_widths(text: str) -> list[int]:
         widths = sorted({int(part) for part in text.split(",")})
     except ValueError:
         raise FlowError(f"--bits {text}: should be widths with commas between, such as 1,2,4,8") from None
-    if not all(1 <= width <= 8 for width in widths):
-        raise FlowError(f"--bits {text}: widths are 1 to 8 bits")
+    if not all(MIN_BITS <= width <= MAX_BITS for width in widths):
+        raise FlowError(f"--bits {text}: widths are {MIN_BITS} to {MAX_BITS} bits")
     if len(widths) < 2:
         raise FlowError(f"--bits {text}: a comparison needs two widths at least")
     return widths
@@ -145,6 +145,8 @@ def parse_mixed(text: str, widths: Sequence[int]) -> list[int]:
         asked = [int(part) for part in text.split(",")]
     except ValueError:
         raise FlowError(f"--mixed {text}: should be widths with commas between, such as 2,4, or none") from None
+    if not all(MIN_BITS <= bits <= MAX_BITS for bits in asked):
+        raise FlowError(f"--mixed {text}: widths are {MIN_BITS} to {MAX_BITS} bits")
     possible = [width for width in widths if width > MIN_BITS]
     if MIN_BITS in asked:
         raise FlowError(f"--mixed {text}: no layer can have fewer than {MIN_BITS} bit; name one of {possible}, or none")
@@ -165,11 +167,16 @@ def plan(
         networks: of the common cost, for each width, where synthesis has found them; else the cost model does.
 
     Raises:
-        FlowError: a width has no network of the common cost, or one does not fit the board by the cost model, corrected
-            by what was measured.
+        FlowError: a width has no network of the common cost, one does not fit the board by the cost model, corrected by
+            what was measured, or two widths of `mixed` have one network.
     """
     solved = networks or {bits: solve_multiplier(spec, bits, equal).spec for bits in widths[:-1]}
     solved = {**solved, widths[-1]: narrowest}
+    shared = {solved[bits].name: bits for bits in mixed}
+    for bits in mixed:
+        if shared[solved[bits].name] != bits:
+            one, other = bits, shared[solved[bits].name]
+            raise FlowError(f"--mixed: {one} and {other} bits have one network here, {solved[bits].name}; name one")
     arms = []
     for seed in range(seeds):
         arms += [Arm(ONE_WIDTH, network, one_width(network, b), str(b), seed) for b, network in solved.items()]

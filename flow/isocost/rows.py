@@ -61,10 +61,10 @@ class Row:
         network: name of the model, with its multiplier.
         group: one width, not widened, or mixed; see `flow.isocost.arms`.
         weights: bits of its weights, or ``"mixed"``.
-        share: of the common cost: bytes as counted, LUTs and cycles as planned; None where it does not fit the board.
+        share: of the common cost as planned: bytes, or else LUTs, which networks of equal cycles have in common too.
         measured_share: of it as built.
-        within: whether that is within the tolerance of the common cost, and of equal cycles the LUTs are not above it;
-            None of one that is meant to cost less.
+        within: whether that is within the tolerance, and the cycles are those that all have in common; None of one that
+            is meant to cost less.
         accuracy: of the trained network, on `test_images`.
         bytes: of weights.
         macs, bit_operations: of a frame, at the widths of weights and activations; where a layer reads a pool's sum,
@@ -74,13 +74,14 @@ class Row:
         differing: integers in which Keras, C simulation and RTL differ from golden, in sum, on `images`.
         deployed: accuracy of the built network, in integers, on all test images.
         sha256: of the weights.
+        beside: of a mixed one, the width of the network that it stands beside.
     """
 
     network: str
     group: str
     weights: str
     seed: int
-    share: float | None
+    share: float
     accuracy: float
     test_images: int
     bytes: float
@@ -97,6 +98,7 @@ class Row:
     fits: bool | None = None
     deployed: float | None = None
     sha256: str = ""
+    beside: str = ""
 
 
 def read_row(
@@ -115,19 +117,29 @@ def read_row(
         share=equal.share(arm.spec, bits, luts), accuracy=meta.accuracy, test_images=meta.test_images,
         bytes=sum(w.weights * bits.weights[w.name] for w in layers) / 8, macs=arm.spec.macs,
         bit_operations=sum(w.macs * bits.weights[w.name] * width_of(bits, w.source) for w in layers),
-        sha256=meta.sha256,
+        sha256=meta.sha256, beside=str(arm.beside or ""),
     )  # fmt: skip
     if report is None:
         return row
     row = filled(row, report)
-    built = {"bytes": row.bytes, "luts": row.lut, "cycles": row.interval_cycles}[equal.kind]
-    if built is None:
+    if equal.kind == "bytes":
+        share = sum(w.weights * report.bits.weights[w.name] for w in layers) / 8 / equal.target
+    elif row.lut is None or row.interval_cycles is None:
         return row
-    share = built / equal.target
-    within = None if arm.group == NOT_WIDENED else abs(share - 1) <= equal.tolerance
-    if within and equal.kind == "cycles" and row.lut is not None:
-        within = row.lut <= equal.lut * (1 + equal.tolerance)
-    return replace(row, measured_share=share, within=within)
+    else:
+        share = row.lut / equal.luts
+    return replace(row, measured_share=share, within=None if arm.group == NOT_WIDENED else _within(row, share, equal))
+
+
+def _within(row: Row, share: float, equal: Equal) -> bool:
+    """Whether a built network is within the tolerance of the common cost.
+
+    Args:
+        share: of it.
+    """
+    cycles = 0.0 if equal.kind == "bytes" else row.interval_cycles / equal.cycles - 1
+    missed = abs(cycles) if equal.kind == "cycles" else cycles  # networks of equal LUTs may be faster
+    return max(abs(share - 1), missed) <= equal.tolerance
 
 
 @dataclass(frozen=True)
@@ -177,11 +189,12 @@ def means(rows: Sequence[Row]) -> list[Mean]:
 def gains(rows: Sequence[Row]) -> list[Gain]:
     """The mixed network against that of one width and as many channels, where both were trained with the same seed."""
     found = []
-    for network in dict.fromkeys(row.network for row in rows if row.group == MIXED):
-        mixed, one = ([r for r in rows if (r.network, r.group) == (network, group)] for group in (MIXED, ONE_WIDTH))
+    for network, beside in dict.fromkeys((row.network, row.beside) for row in rows if row.group == MIXED):
+        mixed = [row for row in rows if (row.network, row.beside) == (network, beside)]
+        one = [r for r in rows if (r.network, r.group, r.weights) == (network, ONE_WIDTH, beside)]
         pair = paired(mixed, one)
         if pair is not None:
-            found.append(Gain(**vars(pair), network=network, beside=one[0].weights))
+            found.append(Gain(**vars(pair), network=network, beside=beside))
     return found
 
 

@@ -126,31 +126,31 @@ class Equal:
         """
         if self.kind == "bytes":
             return sum(w.weights * bits.weights[w.name] for w in spec.weight_layers()) / 8
-        lut, interval = _hardware(spec, bits.to_yaml(), self.cycles)
-        widths = set(bits.weights.values())
-        lut *= self.ratios.get(widths.pop(), 1.0) if len(widths) == 1 else 1.0
+        luts, interval = self._planned(spec, bits)
         if self.kind == "luts":
-            return lut
-        return interval if lut <= self.lut * _EQUAL else float("inf")
+            return luts
+        return interval if luts <= self.lut * _EQUAL else float("inf")
+
+    def _planned(self, spec: ModelSpec, bits: BitsSpec) -> tuple[float, int]:
+        """LUTs by the cost model and what is known of it, and the interval."""
+        luts, interval = _hardware(spec, bits.to_yaml(), self.cycles)
+        widths = set(bits.weights.values())
+        return luts * (self.ratios.get(widths.pop(), 1.0) if len(widths) == 1 else 1.0), interval
 
     @property
     def luts(self) -> float:
         """LUTs that a network may take at `cycles` between frames, where these are what all have in common."""
         return self.target if self.kind == "luts" else self.lut
 
-    def share(self, spec: ModelSpec, bits: BitsSpec, luts: float | None = None) -> float | None:
-        """What a network costs, as a share of the target; None where it does not fit the board at these cycles.
+    def share(self, spec: ModelSpec, bits: BitsSpec, luts: float | None = None) -> float:
+        """What a network costs, as a share of what all have in common: bytes, or else LUTs at these cycles.
 
         Args:
             luts: by synthesis, where they are known.
         """
-        if luts is not None and self.kind == "luts":
-            return luts / self.target
-        if luts is not None and self.kind == "cycles":
-            within = luts <= self.lut * (1 + self.tolerance)
-            return _hardware(spec, bits.to_yaml(), self.cycles)[1] / self.target if within else None
-        cost = self.cost(spec, bits)
-        return cost / self.target if isfinite(cost) else None
+        if self.kind == "bytes":
+            return self.cost(spec, bits) / self.target
+        return (self._planned(spec, bits)[0] if luts is None else luts) / self.luts
 
 
 @lru_cache(maxsize=4096)
@@ -234,8 +234,10 @@ def networks_about(spec: ModelSpec, bits: int, equal: Equal, most: float = 4.0) 
 
 def _around(choices: Sequence[float], affordable: Callable[[float], bool]) -> list[float]:
     """The multipliers about the widest one that a coarse scan finds affordable."""
-    about = max((m for m in choices[::_COARSE] if affordable(m)), default=choices[0])
-    return [m for m in choices if 0.65 * about <= m <= 1.35 * about]
+    coarse = [*choices[::_COARSE], choices[-1]]
+    place = max((i for i, m in enumerate(coarse) if affordable(m)), default=0)
+    about, above = coarse[place], coarse[min(place + 1, len(coarse) - 1)]
+    return [m for m in choices if 0.65 * about <= m <= max(1.35 * about, above)]
 
 
 def _about(

@@ -182,7 +182,8 @@ class EqualCost(Subject[Arm]):
     def _search_of(self, arm: Arm) -> dict[str, object]:
         """What a search depends on; None where that is not known (any more)."""
         return {
-            "network": arm.spec.name, "budget": str(self._budget(arm)), "cycles": self.equal.cycles,
+            "network": arm.spec.name, "budget": str(self._budget(arm)),
+            "cycles": None if self.equal.kind == "bytes" else self.equal.cycles,
             "epochs": self.recipe.search_epochs, "start": self._start_sha256(arm),
             "teacher": weights_in(self.teacher),
         }  # fmt: skip

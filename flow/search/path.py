@@ -43,5 +43,6 @@ class PathRecorder:
 
     def _add(self, epoch: float) -> None:
         """What a stopped run had recorded of later steps is not what this one does."""
+        epoch = round(epoch, 4)
         self.records = [record for record in self.records if record["epoch"] < epoch]
-        self.records.append({"epoch": round(epoch, 4), "cost": self._cost(), **self._widths()})
+        self.records.append({"epoch": epoch, "cost": self._cost(), **self._widths()})

@@ -11,6 +11,8 @@ from flow.search.costs import Costs
 
 #: a quantizer's squared error with a bit less
 _ERROR_OF_A_BIT = 4.0
+#: of what a bit costs on average
+_SMALL_PART = 0.2
 
 Learned = Mapping[str, Mapping[str, float]]
 _Widths = tuple[int, ...]
@@ -48,8 +50,22 @@ class _Space:
         self._names = [(kind, name) for kind, named in learned.items() for name in named]
         self._learned = np.array([learned[kind][name] for kind, name in self._names])
         self._below = tuple(int(b) for b in np.clip(np.floor(self._learned), MIN_BITS, MAX_BITS - 1))
-        each = [(*self._below[:i], b + 1, *self._below[i + 1 :]) for i, b in enumerate(self._below)]
-        self._slopes = np.maximum([self.cost(widths) - self.cost(self._below) for widths in each], 1e-9)
+        self._slopes = np.array([self._slope(index) for index in range(len(self._names))])
+
+    def _slope(self, index: int) -> float:
+        """What a bit of one layer costs about where it has been learned.
+
+        LUTs waver: a fourth bit may cost nothing, or less than that, and the fifth for both. So it is the mean over the
+        neighbouring widths, and never less than a small part of that over all widths.
+        """
+
+        def mean(least: int, most: int) -> float:
+            least, most = max(least, MIN_BITS), min(most, MAX_BITS)
+            few, many = ((*self._below[:index], b, *self._below[index + 1 :]) for b in (least, most))
+            return (self.cost(many) - self.cost(few)) / (most - least)
+
+        below = self._below[index]
+        return max(mean(below - 1, below + 2), _SMALL_PART * mean(MIN_BITS, MAX_BITS), 1e-9)
 
     def bits(self, widths: _Widths) -> BitsSpec:
         plain = self._fixed.model_dump()

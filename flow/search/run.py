@@ -91,8 +91,10 @@ def find_widths(
         return f"widths {_widths_text(widths.values())}: {cost() / costs.budget:.1%} of the budget"
 
     progress.on_message(f"searching widths of {spec.name} for {budget}: {recipe.epochs} epochs; {tell()}")
-    recorder = PathRecorder(progress, widths.values, cost, tell, folder / PATH)
     state = folder / f"search-{identity[:12]}.state"
+    if not state.is_file():  # what lies there is another search's, stopped for good
+        (folder / PATH).unlink(missing_ok=True)
+    recorder = PathRecorder(progress, widths.values, cost, tell, folder / PATH)
     fit(model, data, recipe, recorder, state, identity, teacher, task=spec.task, extra=extra)
     learned, seen = widths.values(), as_trained_on(data, recipe)
 

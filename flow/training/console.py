@@ -70,15 +70,20 @@ class _Live:
     def __init__(self, live: Progress) -> None:
         self._live = live
         self._task = None
-        self._last = ""
+        self._last, self._at = "", 0.0
 
     def on_message(self, text: str) -> None:
-        self._live.console.print(text, markup=False, highlight=False)
+        """Above the bar, which goes: what is said after the last epoch is of something else."""
+        self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
         if self._task is not None:
             self._live.remove_task(self._task)
-        self._task, self._last = None, ""
+        self._task = None
 
     def on_step(self, epoch: int, epochs: int, step: int, steps: int, loss: float) -> None:
+        at = epoch - 1 + step / steps
+        if at < self._at:  # another training
+            self._last = ""
+        self._at = at
         if self._task is None:
             self._task = self._live.add_task("training", state="")
         self._live.update(
