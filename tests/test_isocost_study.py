@@ -90,6 +90,12 @@ def test_time_left_is_by_multiply_accumulates_and_then_by_the_pace():
     assert left.text == "about 2:00 left"
     left.end()
     assert left.text == "about 0:00 left"
+    left = TimeLeft(Silent(), Recipe(10, 5, 20), arms[:1], 1000)
+    left.begin(arms[0])
+    left.on_epoch(EpochRecord(10, 10, 0.0, 0.0, 0.0, 0.0, seconds=60.0, seconds_left=0.0))
+    assert left.text == "about 20:00 left", "nine epochs had been done before"
+    left.on_epoch(EpochRecord(1, 20, 0.0, 0.0, 0.0, 0.0, seconds=60.0, seconds_left=0.0))
+    assert left.text == "about 19:00 left"
 
 
 def test_a_study_trains_and_goes_on(studied):
@@ -136,6 +142,14 @@ def test_another_recipe_in_one_folder_is_refused(studied, changed, what):
     assert isinstance(refused.exception, FlowError), refused.output
     assert what in str(refused.exception) and "take another --out" in str(refused.exception)
     assert before == {file: file.read_bytes() for file in studied.rglob("*.h5")}
+
+
+def test_a_table_of_other_networks_is_not_replaced(studied):
+    table = studied / "bytes" / "isocost.json"
+    before = table.read_bytes()
+    refused = call(*OPTIONS, "--mixed", "none", "--out", str(studied))
+    assert isinstance(refused.exception, FlowError) and "wmixed-seed-0: --bits, --share" in str(refused.exception)
+    assert table.read_bytes() == before
 
 
 def test_another_teacher_in_one_folder_is_refused(studied, tmp_path):

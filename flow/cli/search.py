@@ -50,7 +50,7 @@ def search(
     from flow.bits import BitsSpec
     from flow.boards import find_board
     from flow.datasets import load
-    from flow.files import read_json
+    from flow.files import locked, read_json
     from flow.folding.budget import UTILIZATION
     from flow.search.budget import Budget, rate
     from flow.search.costs import check_board, costs
@@ -81,8 +81,9 @@ def search(
     built_at = rate(wanted, max_cycles)
     if built_at:
         result |= {"board": board, "cycles": int(built_at[-1])}
-    if (place / JSON).is_file():
-        refuse_another(place / JSON, read_json(place / JSON), result)
+    before = read_json(place / JSON) if (place / JSON).is_file() else {}
+    if before:
+        refuse_another(place / JSON, before, result)
     recipe = default_config(images.name, spec.input_shape, quantized=True).model_copy(update={"seed": seed})
 
     from flow.search.run import find_widths, train_found
@@ -95,8 +96,8 @@ def search(
         + ["--fine-epochs", str(fine_epochs), "--strength", f"{strength:g}", "--seed", str(seed)]
         + (["--activations"] if activations else [])
     )
-    console = Console()
-    with console_progress(console) as progress:
+    console, busy = Console(), f"{place}: another process searches there; wait for its end, or take another --out"
+    with locked(place / ".lock", held=busy), console_progress(console) as progress:
         progress.on_message(images.source)
         progress.on_message(wanted.certainty)
         try:
@@ -132,7 +133,8 @@ def search(
                 line += [*built_at, "--set", "estimate_refuses=false"] if built_at else []  # synthesis has been asked
                 progress.on_message(f"{meta.score_text}; build it with")
                 progress.on_message(f"    {shlex.join([*line, '--board', board])}")
-            write_found(result, found.path, found.bits, place)
+            if fine_epochs or "checkpoint" not in before:  # widths alone say less than was known
+                write_found(result, found.path, found.bits, place)
         except KeyboardInterrupt:
             progress.on_message("stopped; the same command goes on after the last whole epoch")
             raise typer.Exit(130) from None

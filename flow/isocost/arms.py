@@ -43,7 +43,12 @@ class Arm:
 
     @property
     def name(self) -> str:
-        return f"{self.spec.name}-w{self.label}-seed-{self.seed}"
+        return arm_name(self.spec.name, self.label, self.seed)
+
+
+def arm_name(network: str, label: str, seed: int) -> str:
+    """What a network is called, from its model, the width of its weights, and its seed."""
+    return f"{network}-w{label}-seed-{seed}"
 
 
 @dataclass(frozen=True)

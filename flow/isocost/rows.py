@@ -18,6 +18,9 @@ from flow.search.costs import width_of
 from flow.study.table import Paired, Results, differing, luts, paired, percent, points, spread, table
 from flow.training.checkpoints import read_meta
 
+#: of the files of results
+NAME = "isocost"
+
 
 @dataclass(frozen=True)
 class About:
@@ -203,7 +206,7 @@ def results(rows: Sequence[Row], about: About) -> Results:
     found = {"rows": rows, "means": means(rows), "gains": gains(rows)}
     plain = asdict(about) | {"tolerance": about.equal.tolerance} | found
     plots = {"accuracy.svg": plot(rows, equal_text(about.equal))} if rows else {}
-    return Results("isocost", Row, plain, markdown(rows, about), plots)
+    return Results(NAME, Row, plain, markdown(rows, about), plots)
 
 
 T = TypeVar("T", Row, Mean)

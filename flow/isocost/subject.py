@@ -9,10 +9,11 @@ from pathlib import Path
 from flow.bits import BitsSpec
 from flow.boards import find_board
 from flow.datasets import Dataset
+from flow.errors import FlowError
 from flow.files import read_json
 from flow.folding.budget import UTILIZATION
-from flow.isocost.arms import MIXED, Arm, Folders, Recipe
-from flow.isocost.rows import About, Row, read_row, results
+from flow.isocost.arms import MIXED, Arm, Folders, Recipe, arm_name
+from flow.isocost.rows import NAME, About, Row, read_row, results
 from flow.isocost.solve import Equal, one_width
 from flow.keras_env import keras
 from flow.report import Report
@@ -105,6 +106,20 @@ class EqualCost(Subject[Arm]):
         return read_row(arm, bits, self.equal, checkpoint, report, luts)
 
     def results(self, rows: Sequence[Row]) -> Results:
+        """What is known.
+
+        Raises:
+            FlowError: there is a table of another study, which this one would replace.
+        """
+        file = self.results_folder / f"{NAME}.json"
+        if file.is_file():
+            there = {arm_name(row["network"], row["weights"], row["seed"]) for row in read_json(file).get("rows", [])}
+            lost = there - {arm.name for arm in self.arms}
+            if lost:
+                raise FlowError(
+                    f"{file}: is of a study that has other networks, {', '.join(sorted(lost))}: --bits, --share, "
+                    f"--seeds and --mixed say which there are; name them as it did, or take another --out"
+                )
         meta, board = read_meta(self.teacher), self.hardware.board
         teacher = {"network": meta.model, "accuracy": meta.accuracy, "sha256": meta.sha256}
         return results(rows, About(self.makes, self.data.name, self.recipe, teacher, board, self.equal))

@@ -56,11 +56,12 @@ class TimeLeft:
         self._inner, self._samples = inner, samples
         self._left = work(recipe, arms, samples)
         self._now: Arm | None = None
+        self._epoch = 0
         self._seconds, self._done = 0.0, 0.0
 
     def begin(self, arm: Arm) -> None:
         """What follows is this arm's training."""
-        self._now = arm
+        self._now, self._epoch = arm, 0
 
     def forget(self, arms: Iterable[Arm]) -> None:
         """These are trained already."""
@@ -89,6 +90,9 @@ class TimeLeft:
             return
         macs = _epoch(self._now, self._samples)
         self._seconds, self._done = self._seconds + record.seconds, self._done + macs
-        self._left[self._now.name] = max(0.0, self._left[self._now.name] - macs)
+        # the first epoch of a part that goes on comes after others; a part's number begins anew
+        passed = record.epoch - (self._epoch if record.epoch > self._epoch else 0)
+        self._epoch = record.epoch
+        self._left[self._now.name] = max(0.0, self._left[self._now.name] - passed * macs)
         if record.epoch <= 2 or record.epoch % 5 == 0:  # the first epoch waits for compilation
             self._inner.on_message(f"all networks: {self.text}")
