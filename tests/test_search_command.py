@@ -26,6 +26,7 @@ def test_the_command_from_search_to_bits_yaml(tmp_path, capsys, monkeypatch):
     """Widths within the budget, a checkpoint, a plot; a second call has nothing left to do but say so."""
     command = "flow search --model tiny --dataset digits --budget bytes=500 --epochs 1 --fine-epochs 1 --activations"
     monkeypatch.setattr("sys.argv", [*command.split(), "--out", str(tmp_path)])
+    (tmp_path / "widths.json").write_text('[{"epoch": 0.0001}]')  # another search's, that was stopped
     with pytest.raises(SystemExit) as stop:
         main()
     assert not stop.value.code
@@ -37,7 +38,11 @@ def test_the_command_from_search_to_bits_yaml(tmp_path, capsys, monkeypatch):
     assert sum(w.weights * bits.weights[w.name] for w in TINY.weight_layers()) / 8 <= 500
     assert found["share_of_budget"] <= 1 and (tmp_path / found["checkpoint"]).is_file()
     path = json.loads((tmp_path / "widths.json").read_text())
-    assert path[-1]["epoch"] == 1 and set(path[-1]["weights"]) == {w.name for w in TINY.weight_layers()}
+    assert (
+        path[0]["epoch"] > 0.0001
+        and path[-1]["epoch"] == 1
+        and set(path[-1]["weights"]) == {w.name for w in TINY.weight_layers()}
+    )
     assert "<svg" in (tmp_path / "widths.svg").read_text()
     assert [f.suffix for f in tmp_path.iterdir() if f.name.startswith(("search-", "training-"))] == [".found"]
 

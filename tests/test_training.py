@@ -341,7 +341,7 @@ def test_a_damaged_description_is_refused(start, tmp_path):
 
 #: networks of the repository whose last epoch is the end of their training: float ones train in bfloat16 and are scored
 #: in float32, those of run-time widths have several scores, and those of precise statistics get these after the epoch;
-#: the latter are held against their builds, see test_isocost_results.py
+#: the latter are held against their builds, once a study's table has them: test_isocost_results.py
 _RECORDED = [
     side.with_suffix(".h5")
     for folder in (checkpoint_dir(), Path(__file__).parents[1] / "results")

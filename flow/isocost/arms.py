@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from flow.bits import MAX_BITS, MIN_BITS, BitsSpec
@@ -177,11 +178,9 @@ def plan(
     """
     solved = networks or {bits: solve_multiplier(spec, bits, equal).spec for bits in widths[:-1]}
     solved = {**solved, widths[-1]: narrowest}
-    shared = {solved[bits].name: bits for bits in mixed}
-    for bits in mixed:
-        if shared[solved[bits].name] != bits:
-            one, other = bits, shared[solved[bits].name]
-            raise FlowError(f"--mixed: {one} and {other} bits have one network here, {solved[bits].name}; name one")
+    for one, other in combinations(mixed, 2):
+        if solved[one].name == solved[other].name:
+            raise FlowError(f"--mixed: {one} and {other} bits have one network here, {solved[one].name}; name one")
     arms = []
     for seed in range(seeds):
         arms += [Arm(ONE_WIDTH, network, one_width(network, b), str(b), seed) for b, network in solved.items()]

@@ -10,7 +10,7 @@ from typing import TypeVar
 from flow.bits import BitsSpec
 from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, Arm, Recipe
 from flow.isocost.plot import plot
-from flow.isocost.solve import Equal
+from flow.isocost.solve import Equal, weight_bytes
 from flow.report import Report
 from flow.report.measured import filled
 from flow.report.summary import DASH, amount
@@ -114,19 +114,21 @@ def read_row(
         report: of its build, if there is one.
         luts: by synthesis before it was trained, where that was done.
     """
-    meta, layers = read_meta(checkpoint), arm.spec.weight_layers()
+    meta = read_meta(checkpoint)
     row = Row(
         network=arm.spec.name, group=arm.group, weights=arm.label, seed=arm.seed,
         share=equal.share(arm.spec, bits, luts), accuracy=meta.accuracy, test_images=meta.test_images,
-        bytes=sum(w.weights * bits.weights[w.name] for w in layers) / 8, macs=arm.spec.macs,
-        bit_operations=sum(w.macs * bits.weights[w.name] * width_of(bits, w.source) for w in layers),
+        bytes=weight_bytes(arm.spec, bits), macs=arm.spec.macs,
+        bit_operations=sum(
+            w.macs * bits.weights[w.name] * width_of(bits, w.source) for w in arm.spec.weight_layers()
+        ),
         sha256=meta.sha256, beside=str(arm.beside or ""),
     )  # fmt: skip
     if report is None:
         return row
     row = filled(row, report)
     if equal.kind == "bytes":
-        share = sum(w.weights * report.bits.weights[w.name] for w in layers) / 8 / equal.target
+        share = weight_bytes(arm.spec, report.bits) / equal.target
     elif row.lut is None or row.interval_cycles is None:
         return row
     else:
@@ -256,4 +258,4 @@ def equal_text(equal: Equal) -> str:
         return f"{equal.target:,.0f} bytes of weights"
     if equal.kind == "luts":
         return f"{equal.target:,.0f} LUTs at {equal.cycles:,} cycles between frames"
-    return f"{equal.cycles:,} cycles between frames with up to about {equal.lut:,.0f} LUTs"
+    return f"{equal.cycles:,} cycles between frames with about {equal.lut:,.0f} LUTs"

@@ -65,6 +65,11 @@ def one_width(spec: ModelSpec, bits: int) -> BitsSpec:
     )
 
 
+def weight_bytes(spec: ModelSpec, bits: BitsSpec) -> float:
+    """Of all weights, packed."""
+    return sum(w.weights * bits.weights[w.name] for w in spec.weight_layers()) / 8
+
+
 @dataclass(frozen=True)
 class Equal:
     """What all networks of a study have in common.
@@ -125,7 +130,7 @@ class Equal:
         Of ``"cycles"``, infinite where the network does not fit the board at these cycles.
         """
         if self.kind == "bytes":
-            return sum(w.weights * bits.weights[w.name] for w in spec.weight_layers()) / 8
+            return weight_bytes(spec, bits)
         luts, interval = self._planned(spec, bits)
         if self.kind == "luts":
             return luts

@@ -111,18 +111,20 @@ class EqualCost(Subject[Arm]):
         Raises:
             FlowError: there is a table of another study, which this one would replace.
         """
-        file = self.results_folder / f"{NAME}.json"
-        if file.is_file():
-            there = {arm_name(row["network"], row["weights"], row["seed"]) for row in read_json(file).get("rows", [])}
-            lost = there - {arm.name for arm in self.arms}
-            if lost:
-                raise FlowError(
-                    f"{file}: is of a study that has other networks, {', '.join(sorted(lost))}: --bits, --share, "
-                    f"--seeds and --mixed say which there are; name them as it did, or take another --out"
-                )
+        self._refuse_another_table()
         meta, board = read_meta(self.teacher), self.hardware.board
         teacher = {"network": meta.model, "accuracy": meta.accuracy, "sha256": meta.sha256}
         return results(rows, About(self.makes, self.data.name, self.recipe, teacher, board, self.equal))
+
+    def _refuse_another_table(self) -> None:
+        file = self.results_folder / f"{NAME}.json"
+        rows = read_json(file).get("rows", []) if file.is_file() else []
+        lost = {arm_name(row["network"], row["weights"], row["seed"]) for row in rows} - {arm.name for arm in self.arms}
+        if lost:
+            raise FlowError(
+                f"{file}: is of a study that has other networks, {', '.join(sorted(lost))}: --bits, --share, --seeds "
+                f"and --mixed say which there are; name them as it did, or take another --out"
+            )
 
     def widths(self, arm: Arm) -> BitsSpec | None:
         """The widths of an arm; of a mixed one, those that its search has left, None if it has not.
@@ -195,7 +197,7 @@ class EqualCost(Subject[Arm]):
         return Budget("luts", self.equal.luts / self.equal.ratios.get(arm.beside, 1.0))
 
     def _search_of(self, arm: Arm) -> dict[str, object]:
-        """What a search depends on; None where that is not known (any more)."""
+        """What a search depends on; None where that does not count, or is not known (any more)."""
         return {
             "network": arm.spec.name, "budget": str(self._budget(arm)),
             "cycles": None if self.equal.kind == "bytes" else self.equal.cycles,

@@ -11,8 +11,8 @@ from flow.search.costs import Costs
 
 #: a quantizer's squared error with a bit less
 _ERROR_OF_A_BIT = 4.0
-#: of what a bit costs on average
-_SMALL_PART = 0.2
+#: a bit is taken to cost this share at least of what one costs on average over all widths
+_LEAST_PRICE = 0.2
 
 Learned = Mapping[str, Mapping[str, float]]
 _Widths = tuple[int, ...]
@@ -55,8 +55,8 @@ class _Space:
     def _slope(self, index: int) -> float:
         """What a bit of one layer costs about where it has been learned.
 
-        LUTs waver: a fourth bit may cost nothing, or less than that, and the fifth for both. So it is the mean over the
-        neighbouring widths, and never less than a small part of that over all widths.
+        LUTs waver: a fourth bit may cost nothing, or even save some, and the fifth what both should. So it is the mean
+        over the neighbouring widths, and never less than a share of that over all widths.
         """
 
         def mean(least: int, most: int) -> float:
@@ -65,7 +65,7 @@ class _Space:
             return (self.cost(many) - self.cost(few)) / (most - least)
 
         below = self._below[index]
-        return max(mean(below - 1, below + 2), _SMALL_PART * mean(MIN_BITS, MAX_BITS), 1e-9)
+        return max(mean(below - 1, below + 2), _LEAST_PRICE * mean(MIN_BITS, MAX_BITS), 1e-9)
 
     def bits(self, widths: _Widths) -> BitsSpec:
         plain = self._fixed.model_dump()

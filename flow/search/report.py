@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from flow.errors import FlowError
 from flow.files import write_json, write_whole
 from flow.report.figure import blank, svg
 
-BITS, JSON, PLOT = "bits.yaml", "search.json", "widths.svg"
+BITS, JSON, PATH, PLOT = "bits.yaml", "search.json", "widths.json", "widths.svg"
 
 
 def refuse_another(file: Path, found: dict, wanted: dict) -> None:
@@ -34,7 +35,7 @@ def write_bits(bits: BitsSpec, folder: Path) -> Path:
 
 
 def write_found(plain: dict, path: list[dict], bits: BitsSpec, folder: Path) -> list[Path]:
-    """Writes the result and the plot.
+    """Writes the result, the path of the widths, and its plot.
 
     Args:
         plain: budget, cost, learned and whole widths, accuracy, command.
@@ -42,8 +43,9 @@ def write_found(plain: dict, path: list[dict], bits: BitsSpec, folder: Path) -> 
         bits: whole widths, at which the lines end.
     """
     write_json(folder / JSON, plain)
+    write_whole(folder / PATH, json.dumps(path))
     write_whole(folder / PLOT, widths_plot(path, bits))
-    return [folder / JSON, folder / PLOT]
+    return [folder / JSON, folder / PATH, folder / PLOT]
 
 
 def widths_plot(path: list[dict], bits: BitsSpec) -> str:

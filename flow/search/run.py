@@ -35,7 +35,6 @@ from flow.training.run import run_identity, train_quantized, weights_sha256
 from flow.training.statistics import as_trained_on, measure_statistics
 from keras_models.spec import ModelSpec
 
-PATH = "widths.json"
 #: training samples on which whole widths are compared
 RANKING_IMAGES = 4000
 
@@ -91,10 +90,8 @@ def find_widths(
         return f"widths {_widths_text(widths.values())}: {cost() / costs.budget:.1%} of the budget"
 
     progress.on_message(f"searching widths of {spec.name} for {budget}: {recipe.epochs} epochs; {tell()}")
-    state = folder / f"search-{identity[:12]}.state"
-    if not state.is_file():  # what lies there is another search's, stopped for good
-        (folder / PATH).unlink(missing_ok=True)
-    recorder = PathRecorder(progress, widths.values, cost, tell, folder / PATH)
+    state, path = (folder / f"search-{identity[:12]}.{what}" for what in ("state", "path"))
+    recorder = PathRecorder(progress, widths.values, cost, tell, path)
     fit(model, data, recipe, recorder, state, identity, teacher, task=spec.task, extra=extra)
     learned, seen = widths.values(), as_trained_on(data, recipe)
 
@@ -112,7 +109,8 @@ def find_widths(
     copy_weights(model, network)
     found = Searched(learned, bits, recorder.records, network)
     save_found(left, identity, found)
-    state.unlink(missing_ok=True)
+    for file in (state, path):
+        file.unlink(missing_ok=True)
     return found
 
 
