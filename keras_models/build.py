@@ -30,8 +30,18 @@ class LayerMaker(Protocol):
     def residual(self, name: str) -> keras.layers.Layer:
         """A signed quantizer: on real inputs, and on a branch before its add."""
 
+    def batchnorm(self, name: str) -> keras.layers.Layer:
+        """A batch normalization, with `BATCHNORM_MOMENTUM`."""
 
-class FloatLayers:
+
+class PlainNormalization:
+    """Keras' batch normalization, for makers of layers."""
+
+    def batchnorm(self, name: str) -> keras.layers.Layer:
+        return keras.layers.BatchNormalization(momentum=BATCHNORM_MOMENTUM, name=name)
+
+
+class FloatLayers(PlainNormalization):
     """Plain Keras layers."""
 
     def weighted(self, layer: WeightLayer) -> keras.layers.Layer:
@@ -53,7 +63,7 @@ class FloatLayers:
         return keras.layers.Activation("linear", name=name)
 
 
-class QuantizedLayers:
+class QuantizedLayers(PlainNormalization):
     """QKeras layers at given widths and power-of-two steps, `alpha=1` everywhere."""
 
     def __init__(self, bits: BitsSpec, ranges: Ranges) -> None:
@@ -153,8 +163,13 @@ class NonuniformParts:
 
 
 def window(layer: WeightLayer) -> dict:
-    """What all convolutions are told of their window, and their name."""
-    return {"strides": layer.stride, "padding": layer.padding, "name": layer.name}
+    """What all convolutions are told of their window, and their name.
+
+    Strided depthwise ones are always in float32: their gradient takes ten times as long in bfloat16.
+    """
+    strided_depthwise = layer.kind == "depthwise" and layer.stride != (1, 1)
+    plain = {"strides": layer.stride, "padding": layer.padding, "name": layer.name}
+    return plain | ({"dtype": "float32"} if strided_depthwise else {})
 
 
 def weight_quantizer(bits: int, exponent: int):
@@ -225,10 +240,11 @@ def build_with(spec: ModelSpec, make: LayerMaker, name: str) -> keras.Model:
 def _layer(node: Node, make: LayerMaker) -> keras.layers.Layer:
     if node.kind == "weights":
         return make.weighted(node.layer)
+    if node.kind == "batchnorm":
+        return make.batchnorm(node.name)
     if node.kind == "activation":
         return (make.residual if node.layer.signed else make.activation)(node.name)
     layers = {
-        "batchnorm": lambda: keras.layers.BatchNormalization(momentum=BATCHNORM_MOMENTUM, name=node.name),
         "add": lambda: keras.layers.Add(name=node.name),
         "max_pool": lambda: keras.layers.MaxPooling2D(node.size, name=node.name),
         "average_pool": lambda: keras.layers.AveragePooling2D(node.size, name=node.name),

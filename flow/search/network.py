@@ -9,7 +9,7 @@ import numpy as np
 from flow.bits import MAX_BITS, MIN_BITS, BitsSpec
 from flow.keras_env import keras, tf
 from flow.search.relaxed import relaxed_activations, relaxed_weights
-from flow.training.fast import build_weighted, relu_quantizer, signed_quantizer
+from flow.training.fast import FastNormalization, build_weighted, relu_quantizer, signed_quantizer
 from keras_models.build import build_with
 from keras_models.ranges import BIAS_BITS, Ranges
 from keras_models.spec import ModelSpec, WeightLayer
@@ -66,7 +66,7 @@ def build_relaxed(
     return build_with(spec, _RelaxedLayers(bits, ranges, widths, steps, exponents), f"{spec.name}_relaxed")
 
 
-class _RelaxedLayers:
+class _RelaxedLayers(FastNormalization):
     """Makes the layers; see `keras_models.build.LayerMaker`."""
 
     def __init__(

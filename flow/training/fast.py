@@ -1,9 +1,9 @@
-"""The quantized network again, with quantizers that train fast.
+"""The networks again, with layers that train fast.
 
 QKeras' quantizers are a dozen TensorFlow operations each. These compute the same values and the
 same straight-through gradients in one pass, in float32 or in bfloat16 (which holds every code of
-up to 8 bits exactly). A network built here has the layer names and weights of the QKeras network,
-so that weights move between the two; in float32 both return the same logits.
+up to 8 bits exactly). A network built here has the layer names and weights of the Keras or QKeras
+network, so that weights move between the two; in float32 both return the same logits.
 """
 
 from __future__ import annotations
@@ -12,9 +12,15 @@ from flow.bits import BitsSpec
 from flow.keras_env import keras, tf
 from flow.quantizers import UNIFORM, check_widths, find_system
 from flow.quantizers.uniform import Quantizer, relu_quantizer, signed_quantizer
-from keras_models.build import NonuniformParts, build_with, window
+from flow.training.normalization import TrainableNormalization
+from keras_models.build import BATCHNORM_MOMENTUM, FloatLayers, NonuniformParts, build_with, window
 from keras_models.ranges import BIAS_BITS, Ranges
 from keras_models.spec import ModelSpec, WeightLayer
+
+
+def build_trainable_float(spec: ModelSpec) -> keras.Model:
+    """The network that `keras_models.build.build_float` builds, for training."""
+    return build_with(spec, _FloatLayers(), f"{spec.name}_float")
 
 
 def build_trainable(spec: ModelSpec, bits: BitsSpec, ranges: Ranges, quantizer: str = UNIFORM) -> keras.Model:
@@ -32,7 +38,18 @@ def build_trainable(spec: ModelSpec, bits: BitsSpec, ranges: Ranges, quantizer: 
     return build_with(spec, _TrainableLayers(bits, ranges, parts), f"{spec.name}_trainable")
 
 
-class _TrainableLayers:
+class FastNormalization:
+    """Batch normalization, for makers of layers."""
+
+    def batchnorm(self, name: str) -> keras.layers.Layer:
+        return TrainableNormalization(momentum=BATCHNORM_MOMENTUM, name=name)
+
+
+class _FloatLayers(FastNormalization, FloatLayers):
+    """Plain Keras layers but for the normalization."""
+
+
+class _TrainableLayers(FastNormalization):
     """Makes the layers; see `keras_models.build.LayerMaker`."""
 
     def __init__(self, bits: BitsSpec, ranges: Ranges, parts: NonuniformParts | None) -> None:

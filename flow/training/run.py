@@ -30,7 +30,7 @@ from flow.training.checkpoints import (
 )
 from flow.training.claim import once
 from flow.training.config import TrainConfig, default_config
-from flow.training.fast import build_trainable
+from flow.training.fast import build_trainable, build_trainable_float
 from flow.training.loop import as_numbers, evaluate, fit
 from flow.training.progress import Progress, Silent
 from flow.training.statistics import STATISTICS_IMAGES, measure_statistics, settle_statistics
@@ -135,7 +135,7 @@ def train_float(
     progress = progress or Silent()
     keras.utils.set_random_seed(config.seed)
     with precision(config.arithmetic):
-        model = spec.build_float()
+        model = build_trainable_float(spec)
     hashes = () if teacher is None else (weights_sha256(teacher),)
     identity = run_identity(spec.name, data, config.fingerprint(), *hashes)
     progress.on_message(f"float {spec.name} on {data.name}: {config.epochs} epochs")

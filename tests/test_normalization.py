@@ -1,0 +1,77 @@
+"""Batch normalization for training against Keras' own."""
+
+import numpy as np
+import pytest
+
+from flow.bits import BitsSpec
+from flow.keras_env import keras, precision, tf
+from flow.training.fast import build_trainable, build_trainable_float
+from flow.training.normalization import TrainableNormalization, normalize
+from keras_models import MODELS
+from keras_models.ranges import Ranges
+
+RNG = np.random.default_rng(0)
+IMAGES = (RNG.standard_normal((6, 5, 7, 13)) * RNG.uniform(0.5, 3, 13) + RNG.uniform(-4, 4, 13)).astype(np.float32)
+GAMMA, BETA = (RNG.uniform(0.5, 2, 13).astype(np.float32) for _ in range(2))
+UPSTREAM = RNG.standard_normal(IMAGES.shape).astype(np.float32)
+
+
+def test_outputs_and_gradients_are_those_of_the_fused_operation():
+    def of(function):
+        tensors = [tf.constant(a) for a in (IMAGES, GAMMA, BETA)]
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            outputs = function(*tensors)
+        return *outputs, *tape.gradient(outputs[0], tensors, output_gradients=tf.constant(UPSTREAM))
+
+    ours = of(lambda x, gamma, beta: normalize(x, gamma, beta, 0.001))
+    fused = of(lambda *tensors: tf.compat.v1.nn.fused_batch_norm(*tensors, epsilon=0.001, is_training=True))
+    bessel = IMAGES[..., 0].size / (IMAGES[..., 0].size - 1)
+    for mine, theirs, factor in zip(ours, fused, (1, 1, bessel, 1, 1, 1), strict=True):
+        np.testing.assert_allclose(mine * factor, theirs, rtol=1e-4, atol=1e-5)
+
+
+def layers(arithmetic: str) -> list[keras.layers.Layer]:
+    """Ours and Keras', with the same weights."""
+    with precision(arithmetic):
+        both = [make(momentum=0.9) for make in (TrainableNormalization, keras.layers.BatchNormalization)]
+    start = [GAMMA, BETA, RNG.standard_normal(13), RNG.uniform(1, 2, 13)]
+    for layer in both:
+        layer.build(IMAGES.shape)
+        layer.set_weights(start)
+    return both
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("arithmetic, tolerance", [("float32", 0), ("mixed_bfloat16", 0.03)])
+def test_the_layer_is_keras_layer(arithmetic, tolerance, training):
+    """In float32 it is that to the bit, so that recorded scores stand; in bfloat16, which trains, up to rounding."""
+    ours, keras_own = layers(arithmetic)
+    x = tf.cast(IMAGES, ours.compute_dtype)
+    one, other = (tf.cast(layer(x, training=training), tf.float32) for layer in (ours, keras_own))
+    np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+    for mine, theirs in zip(ours.get_weights(), keras_own.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=tolerance / 10, atol=tolerance / 10)
+
+
+def test_frozen_statistics_do_not_move_and_scales_still_learn():
+    ours, _ = layers("mixed_bfloat16")
+    before = ours.get_weights()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.cast(ours(tf.constant(IMAGES), training=False), tf.float32) * UPSTREAM)
+    gradients = tape.gradient(loss, [ours.gamma, ours.beta])
+    assert all(np.array_equal(a, b) for a, b in zip(before, ours.get_weights(), strict=True))
+    np.testing.assert_allclose(gradients[1], UPSTREAM.sum((0, 1, 2)), rtol=0.05, atol=0.5)
+    assert np.all(np.asarray(gradients[0]) != 0)
+
+
+def test_networks_that_train_have_it_and_others_have_keras_own():
+    def kinds(model):
+        return {type(layer) for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)}
+
+    spec = MODELS["mobilenet"]
+    bits = BitsSpec.uniform(spec, 4)
+    for model in (build_trainable_float(spec), build_trainable(spec, bits, Ranges.default(spec, bits))):
+        assert kinds(model) == {TrainableNormalization}
+    for model in (spec.build_float(), spec.build_quantized(bits)):
+        assert kinds(model) == {keras.layers.BatchNormalization}
