@@ -167,7 +167,7 @@ def window(layer: WeightLayer) -> dict:
 
     Strided depthwise ones are always in float32: their gradient takes ten times as long in bfloat16.
     """
-    strided_depthwise = layer.kind == "depthwise" and layer.stride != (1, 1)
+    strided_depthwise = layer.kind == "depthwise" and layer.stride != 1
     plain = {"strides": layer.stride, "padding": layer.padding, "name": layer.name}
     return plain | ({"dtype": "float32"} if strided_depthwise else {})
 

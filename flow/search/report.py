@@ -34,7 +34,7 @@ def write_bits(bits: BitsSpec, folder: Path) -> Path:
     return folder / BITS
 
 
-def write_found(plain: dict, path: list[dict], bits: BitsSpec, folder: Path) -> list[Path]:
+def write_found(plain: dict, path: list[dict], bits: BitsSpec, folder: Path) -> None:
     """Writes the result, the path of the widths, and its plot.
 
     Args:
@@ -45,7 +45,6 @@ def write_found(plain: dict, path: list[dict], bits: BitsSpec, folder: Path) -> 
     write_json(folder / JSON, plain)
     write_whole(folder / PATH, json.dumps(path))
     write_whole(folder / PLOT, widths_plot(path, bits))
-    return [folder / JSON, folder / PATH, folder / PLOT]
 
 
 def widths_plot(path: list[dict], bits: BitsSpec) -> str:

@@ -65,8 +65,10 @@ def find_widths(
     parts = "search", costs.fingerprint(), fixed.model_dump_json(), repr(search), rules, *hashes
     identity = run_identity(spec.name, data, recipe.fingerprint(), *parts)
     left = folder / f"search-{identity[:12]}.found"
+    state, path = left.with_suffix(".state"), left.with_suffix(".path")
     known = load_found(left, identity, spec, progress)
     if known is not None:
+        _remove(state, path)  # a kill may have left them
         progress.on_message(f"widths of {spec.name} for {budget}: found before, {left}")
         return known
     keras.utils.set_random_seed(recipe.seed)
@@ -90,7 +92,6 @@ def find_widths(
         return f"widths {_widths_text(widths.values())}: {cost() / costs.budget:.1%} of the budget"
 
     progress.on_message(f"searching widths of {spec.name} for {budget}: {recipe.epochs} epochs; {tell()}")
-    state, path = (folder / f"search-{identity[:12]}.{what}" for what in ("state", "path"))
     recorder = PathRecorder(progress, widths.values, cost, tell, path)
     fit(model, data, recipe, recorder, state, identity, teacher, task=spec.task, extra=extra)
     learned, seen = widths.values(), as_trained_on(data, recipe)
@@ -109,9 +110,13 @@ def find_widths(
     copy_weights(model, network)
     found = Searched(learned, bits, recorder.records, network)
     save_found(left, identity, found)
-    for file in (state, path):
-        file.unlink(missing_ok=True)
+    _remove(state, path)
     return found
+
+
+def _remove(*files: Path) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 def train_found(
