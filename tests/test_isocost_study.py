@@ -79,10 +79,11 @@ def test_a_plan_trains_nothing_and_says_how_long_it_takes(tmp_path):
     assert "unknown network 'tiny-w9-seed-0'" in str(wrong.exception)
 
 
-def test_time_left_is_by_multiply_accumulates_and_then_by_the_pace():
+def test_time_left_is_by_the_networks_sizes_and_then_by_the_pace():
     arms, recipe = networks(), Recipe(1, 1, 2)
     each = work(recipe, arms, 1000)
-    assert each[arms[0].name] == 3 * arms[0].spec.macs * 1000 * 3
+    outputs = sum(layer.macs // (layer.weights // layer.out_channels) for layer in arms[0].spec.weight_layers())
+    assert each[arms[0].name] == 3 * (arms[0].spec.macs + 46 * outputs) * 1000 * 3
     assert each[arms[2].name] == 2 * each[arms[1].name] / 3, "the mixed network has the start of the one beside it"
     left = TimeLeft(Silent(), recipe, arms[:1], 1000)
     left.begin(arms[0])

@@ -106,7 +106,7 @@ def isocost(
         table.add_row(arm.name, arm.group, f"{arm.spec.macs:,}", part)
     console.print(table)
     seconds = SECONDS / 1e12 * sum(work(recipe, here, USUAL_SAMPLES).values())
-    tell(f"training takes about {duration(seconds)} on two cores with {USUAL_SAMPLES:,} samples, by its MACs")
+    tell(f"training takes about {duration(seconds)} on two cores, by the networks' sizes and {USUAL_SAMPLES:,} samples")
     if plan_only:
         return
 

@@ -1,16 +1,20 @@
-"""How long the trainings of a study take: first by multiply-accumulates alone, then at the pace of epochs so far."""
+"""How long the trainings of a study take: first by the networks' sizes alone, then at the pace of epochs so far."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 from typing import Protocol
 
 from flow.study.subject import Arm
 from flow.training.console import duration
 from flow.training.progress import EpochRecord, Progress
 
-#: of 10^12 multiply-accumulates on two cores, as long as they are a convolution's of ResNet-8
-SECONDS = 40.0
+#: of 10^12 multiply-accumulates, or what takes as long, on two cores; of networks whose channels were multiplied
+SECONDS = 30.0
+#: multiply-accumulates that take as long as what else is done with one output of a layer (normalized, quantized, and all
+#: that backwards), for it comes from memory; measured on networks of 0.3 to 8 million multiply-accumulates
+_OF_AN_OUTPUT = 46
 #: forward passes that a step costs
 _PASSES = 3
 #: training samples of CIFAR-10
@@ -25,7 +29,7 @@ class Recipe(Protocol):
 
 
 def work(recipe: Recipe, arms: Sequence[Arm], samples: int) -> dict[str, float]:
-    """Multiply-accumulates of each arm's training by its name; what arms share is the first one's.
+    """Multiply-accumulates of each arm's training, or what takes as long, by its name; shared parts are the first one's.
 
     Args:
         samples: of an epoch.
@@ -39,7 +43,8 @@ def work(recipe: Recipe, arms: Sequence[Arm], samples: int) -> dict[str, float]:
 
 
 def _epoch(arm: Arm, samples: int) -> float:
-    return float(_PASSES * arm.spec.macs * samples)
+    outputs = sum(prod(node.shape) for node in arm.spec.nodes if node.kind == "weights")
+    return float(_PASSES * (arm.spec.macs + _OF_AN_OUTPUT * outputs) * samples)
 
 
 class TimeLeft:
@@ -88,11 +93,11 @@ class TimeLeft:
         self._inner.on_epoch(record)
         if self._now is None:
             return
-        macs = _epoch(self._now, self._samples)
-        self._seconds, self._done = self._seconds + record.seconds, self._done + macs
+        amount = _epoch(self._now, self._samples)
+        self._seconds, self._done = self._seconds + record.seconds, self._done + amount
         # the first epoch of a part that goes on comes after others; a part's number begins anew
         passed = record.epoch - (self._epoch if record.epoch > self._epoch else 0)
         self._epoch = record.epoch
-        self._left[self._now.name] = max(0.0, self._left[self._now.name] - passed * macs)
+        self._left[self._now.name] = max(0.0, self._left[self._now.name] - passed * amount)
         if record.epoch <= 2 or record.epoch % 5 == 0:  # the first epoch waits for compilation
             self._inner.on_message(f"all networks: {self.text}")
