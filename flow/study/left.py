@@ -12,7 +12,7 @@ from flow.training.progress import EpochRecord, Progress
 
 #: of 10^12 multiply-accumulates, or what takes as long, on two cores; of networks whose channels were multiplied
 SECONDS = 30.0
-#: multiply-accumulates that take as long as what else is done with one output of a layer (normalized, quantized, and all
+#: multiply-accumulates that take as long as what else is done with an output of a layer (normalized, quantized, and all
 #: that backwards), for it comes from memory; measured on networks of 0.3 to 8 million multiply-accumulates
 _OF_AN_OUTPUT = 46
 #: forward passes that a step costs
@@ -29,7 +29,7 @@ class Recipe(Protocol):
 
 
 def work(recipe: Recipe, arms: Sequence[Arm], samples: int) -> dict[str, float]:
-    """Multiply-accumulates of each arm's training, or what takes as long, by its name; shared parts are the first one's.
+    """Multiply-accumulates of each arm's training, or what takes as long, by name; shared parts are the first one's.
 
     Args:
         samples: of an epoch.
