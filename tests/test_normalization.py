@@ -80,15 +80,14 @@ def test_networks_that_train_have_it_and_others_have_keras_own():
         assert kinds(model) == {keras.layers.BatchNormalization}
 
 
-@pytest.mark.parametrize("arithmetic, tolerance", [("float32", 1e-3), ("mixed_bfloat16", 0.05)])
-def test_a_network_of_odd_widths_trains_as_with_keras_own(arithmetic, tolerance):
-    """MobileNet with 13, 26, 52 and 104 channels: its loss and its statistics after a step in a graph."""
+def test_a_network_of_odd_widths_trains_as_with_keras_own():
+    """MobileNet with 13, 26, 52 and 104 channels: its losses, and its statistics after steps in a graph."""
     spec = widened(MODELS["mobilenet"], 0.8087)
     images = tf.constant(np.random.default_rng(1).random((4, *spec.input_shape), np.float32))
     answers = []
     for make in (build_trainable_float, build_float):
         keras.utils.set_random_seed(0)
-        with precision(arithmetic):
+        with precision("mixed_bfloat16"):
             model = make(spec)
         optimizer = keras.optimizers.legacy.SGD(0.01)
 
@@ -100,7 +99,7 @@ def test_a_network_of_odd_widths_trains_as_with_keras_own(arithmetic, tolerance)
             return loss
 
         answers.append(np.array([float(step()), *model.get_layer("b2_pw_bn").get_weights()[2], float(step())]))
-    np.testing.assert_allclose(*answers, rtol=tolerance, atol=tolerance * 0.01)
+    np.testing.assert_allclose(*answers, rtol=0.05, atol=5e-4)
 
 
 def test_strided_depthwise_convolutions_alone_stay_in_float32():
