@@ -107,7 +107,7 @@ def test_every_build_is_exact(file):
 
 @studies
 def test_searched_widths_are_no_worse_than_one_width(file):
-    """At the size of 4 bits for all layers, within the spread of the seeds: with one seed, of the study with several."""
+    """At the size of 4 bits for all layers, within the spread of seeds: with one seed, of the study with several."""
 
     def beside_four_bits(file: Path) -> dict:
         (gain,) = (gain for gain in read(file)[0]["gains"] if gain["beside"] == "4")
