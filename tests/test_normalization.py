@@ -8,9 +8,7 @@ from flow.keras_env import keras, precision, tf
 from flow.training.fast import build_trainable, build_trainable_float
 from flow.training.normalization import TrainableNormalization, normalize
 from keras_models import MODELS
-from keras_models.build import build_float
 from keras_models.ranges import Ranges
-from keras_models.widen import widened
 
 RNG = np.random.default_rng(0)
 IMAGES = (RNG.standard_normal((6, 5, 7, 13)) * RNG.uniform(0.5, 3, 13) + RNG.uniform(-4, 4, 13)).astype(np.float32)
@@ -29,7 +27,7 @@ def test_outputs_and_gradients_are_those_of_the_fused_operation():
     ours = of(lambda x, gamma, beta: normalize(x, gamma, beta, 0.001))
     fused = of(lambda *tensors: tf.compat.v1.nn.fused_batch_norm(*tensors, epsilon=0.001, is_training=True))
     for mine, theirs in zip(ours, fused, strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(mine, theirs, rtol=5e-6, atol=5e-6)
 
 
 def layers(arithmetic: str, momentum: float = 0.9) -> list[keras.layers.Layer]:
@@ -45,7 +43,7 @@ def layers(arithmetic: str, momentum: float = 0.9) -> list[keras.layers.Layer]:
 
 @pytest.mark.parametrize("momentum", [0.9, 0.0])
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("arithmetic, tolerance", [("float32", 2e-5), ("mixed_bfloat16", 0.03)])
+@pytest.mark.parametrize("arithmetic, tolerance", [("float32", 5e-6), ("mixed_bfloat16", 2**-8)])
 def test_the_layer_is_keras_layer(arithmetic, tolerance, training, momentum):
     ours, keras_own = layers(arithmetic, momentum)
     if arithmetic == "float32" and not training:
@@ -54,18 +52,22 @@ def test_the_layer_is_keras_layer(arithmetic, tolerance, training, momentum):
     one, other = (tf.cast(layer(x, training=training), tf.float32) for layer in (ours, keras_own))
     np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
     for mine, theirs in zip(ours.get_weights(), keras_own.get_weights(), strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(mine, theirs, rtol=2e-6, atol=2e-6)
 
 
 def test_frozen_statistics_do_not_move_and_scales_still_learn():
     ours, _ = layers("mixed_bfloat16")
     before = ours.get_weights()
+    _, _, mean, variance = before
+    x, upstream = (tf.cast(a, tf.bfloat16) for a in (IMAGES, UPSTREAM))
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(tf.cast(ours(tf.constant(IMAGES), training=False), tf.float32) * UPSTREAM)
-    gradients = tape.gradient(loss, [ours.gamma, ours.beta])
+        outputs = ours(x, training=False)
+    gradients = tape.gradient(outputs, [ours.gamma, ours.beta], output_gradients=upstream)
     assert all(np.array_equal(a, b) for a, b in zip(before, ours.get_weights(), strict=True))
-    np.testing.assert_allclose(gradients[1], UPSTREAM.sum((0, 1, 2)), rtol=0.05, atol=0.5)
-    assert np.all(np.asarray(gradients[0]) != 0)
+    x, upstream = (tf.cast(a, tf.float64).numpy() for a in (x, upstream))
+    normal = (x - mean) / np.sqrt(variance + ours.epsilon)
+    np.testing.assert_allclose(gradients[0], (upstream * normal).sum((0, 1, 2)), rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(gradients[1], upstream.sum((0, 1, 2)), rtol=1e-5, atol=1e-4)
 
 
 def test_networks_that_train_have_it_and_others_have_keras_own():
@@ -81,25 +83,24 @@ def test_networks_that_train_have_it_and_others_have_keras_own():
 
 
 def test_a_network_of_odd_widths_trains_as_with_keras_own():
-    """MobileNet with 13, 26, 52 and 104 channels: its losses, and its statistics after steps in a graph."""
-    spec = widened(MODELS["mobilenet"], 0.8087)
-    images = tf.constant(np.random.default_rng(1).random((4, *spec.input_shape), np.float32))
+    """Loss, statistics and all gradients in a graph; smooth, for a rectifier's zero is where rounding shows."""
+    images = tf.constant(np.random.default_rng(1).random((8, 16, 16, 3), np.float32))
     answers = []
-    for make in (build_trainable_float, build_float):
+    for make in (TrainableNormalization, keras.layers.BatchNormalization):
         keras.utils.set_random_seed(0)
-        with precision("mixed_bfloat16"):
-            model = make(spec)
-        optimizer = keras.optimizers.legacy.SGD(0.01)
+        conv = [keras.layers.Conv2D(c, 3, use_bias=False, activation="tanh") for c in (13, 26)]
+        model = keras.Sequential([conv[0], make(), conv[1], make()])
+        model.build(images.shape)
 
         @tf.function
-        def step(model=model, optimizer=optimizer):
+        def step(model=model):
             with tf.GradientTape() as tape:
-                loss = tf.reduce_mean(tf.cast(model(images, training=True), tf.float32) ** 2)
-            optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
-            return loss
+                loss = tf.reduce_mean(model(images, training=True) ** 4)
+            return loss, *tape.gradient(loss, model.trainable_variables)
 
-        answers.append(np.array([float(step()), *model.get_layer("b2_pw_bn").get_weights()[2], float(step())]))
-    np.testing.assert_allclose(*answers, rtol=0.05, atol=5e-4)
+        answers.append([*(np.asarray(a) for a in step()), *model.get_weights()])
+    for mine, theirs in zip(*answers, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
 
 
 def test_strided_depthwise_convolutions_alone_stay_in_float32():
