@@ -19,7 +19,7 @@ from flow.keras_env import keras
 from flow.report import Report
 from flow.search.budget import Budget
 from flow.search.choices import LEARNING, SearchConfig, lowest
-from flow.search.costs import costs
+from flow.search.costs import Costs, costs
 from flow.search.report import BITS, JSON, refuse_another, write_bits, write_found
 from flow.search.run import find_widths
 from flow.search.synthesized import Synthesized, SynthesizedBudget
@@ -194,7 +194,15 @@ class EqualCost(Subject[Arm]):
         """That of the network with one width that the mixed one stands beside."""
         if self.equal.kind == "bytes":
             return Budget("bytes", self.equal.cost(arm.spec, one_width(arm.spec, arm.beside)))
-        return Budget("luts", self.equal.luts / self.equal.ratios.get(arm.beside, 1.0))
+        return Budget("luts", self.equal.estimated_luts(arm.spec, arm.beside))
+
+    def _measured_budget(self, arm: Arm, tables: Costs) -> SynthesizedBudget:
+        """The same as synthesis counts it, with random weights on both sides: trained ones take some percent less."""
+        beside, cycles = one_width(arm.spec, arm.beside), self.equal.cycles
+        return SynthesizedBudget(
+            arm.spec, tables, cycles, self.synthesized.luts(arm.spec, beside, cycles), 1 - self.equal.tolerance / 2,
+            lowest(arm.spec, SearchConfig(), beside), self.synthesized, self.progress.on_message,
+        ).checked()  # fmt: skip
 
     def _search_of(self, arm: Arm) -> dict[str, object]:
         """What a search depends on; None where that does not count, or is not known (any more)."""
@@ -218,11 +226,8 @@ class EqualCost(Subject[Arm]):
         if counts.kind == "bytes":
             least *= counts.target / tables.budget
         else:
-            measured = SynthesizedBudget(
-                arm.spec, tables, counts.cycles, counts.luts, 1 - counts.tolerance,
-                lowest(arm.spec, search, beside), self.synthesized, self.progress.on_message,
-            ).checked()  # fmt: skip
-            tables, within = measured.costs, measured.choose
+            measured = self._measured_budget(arm, tables)
+            tables, within, least = measured.costs, measured.choose, measured.least
         found = find_widths(
             arm.spec, self.data, start, budget, tables, beside, search, learning, place, self.progress, teacher,
             within, least,
