@@ -162,13 +162,13 @@ def test_another_teacher_in_one_folder_is_refused(studied, tmp_path):
 
 
 def test_mixed_widths_of_equal_luts_are_chosen_again_by_synthesis(studied, tmp_path, monkeypatch):
-    """The cost model errs by a tenth at the widths that it led to; what it may take is what 4 bits do by synthesis."""
+    """The cost model errs at the widths that it led to; what it may take is what 4 bits do by synthesis."""
     place, told, first = shutil.copytree(studied, tmp_path / "study"), [], reference(TINY, 0.33)
     equal = Equal.of("luts", first, 4, BOARD, 2048)
     four_bits = 1.04 * equal.target
 
     def luts(spec, bits, cycles, tell) -> float:
-        return four_bits if bits == one_width(first, 4) else 1.1 * equal.cost(spec, bits)
+        return four_bits if bits == one_width(first, 4) else 1.15 * equal.cost(spec, bits)
 
     monkeypatch.setattr("flow.search.synthesized.measured_luts", luts)
     arm, synthesized = Arm(MIXED, first, None, MIXED, 0, 4), Synthesized(tmp_path / "luts.json", told.append)
