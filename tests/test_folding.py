@@ -178,17 +178,18 @@ def test_foldings_that_split_a_channel_or_its_streams_are_refused(tmp_path):
     assert "12 channels of 2 filters" in (tmp_path / "f.yaml").read_text()
 
 
-@pytest.mark.parametrize(("stride", "multiplier", "cycles"), [(1, 1, 1500), (2, 2, 400), (1, 3, 2600)])
+@pytest.mark.parametrize(("stride", "multiplier", "cycles"), [(1, 1, 1500), (2, 2, 517), (2, 2, 400), (1, 3, 2600)])
 def test_depthwise_frames_come_as_the_folding_says(tmp_path, stride, multiplier, cycles):
-    """Back to back through the RTL: every integer, and hardly longer than the slowest layer takes."""
+    """Back to back through the RTL: every integer, at the rate that was planned, also where a stride gives bursts."""
     graph = mobile(stride=stride, multiplier=multiplier)
     folding = for_cycles(graph, cycles)
     images = np.random.default_rng(0).integers(0, 16, (12, 9, 8, 12))
     simulator = Simulator(graph, folding, write(graph, folding, tmp_path / "rtl"), tmp_path, workers=1)
     found = simulator.run(images)
     np.testing.assert_array_equal(found.outputs, golden.run(graph, images))
-    # rows of positions and gaps between them do not always fill each other on an image this small
-    assert folding.interval(graph) <= found.interval_cycles <= 1.1 * folding.interval(graph)
+    # the registers in front of a unit store a little of a burst, which is not counted on; gaps of two windows meet
+    assert 0.95 * folding.interval(graph) <= found.interval_cycles <= 1.02 * folding.interval(graph)
+    assert found.interval_cycles <= cycles
 
 
 def test_an_image_is_collected_as_a_vector_while_the_last_one_is_worked_on(tmp_path):

@@ -179,8 +179,20 @@ class Folding:
             return node.output.elements // bus_lanes(node.output)
         if isinstance(node, Concat):
             return node.output.elements // self.folds[node.name].lanes
-        source = graph.sources(node)[0]
-        return source.elements // self.input_lanes(graph, node)
+        return self.unit_cycles(graph, node, self.input_lanes(graph, node))
+
+    def unit_cycles(self, graph: Graph, node: Node, lanes: int) -> int:
+        """Cycles per frame of a unit without weights that takes so many elements a beat.
+
+        Behind a convolution positions come as the window gives them, with a stride in bursts. Nothing stores what the
+        unit has not yet taken, so it is as if the unit itself read the window.
+        """
+        kind, source = graph.sources(node)[0], graph.by_name[node.inputs[0]]
+        window = graph.by_name[source.inputs[0]] if isinstance(source, Weighted) else None
+        if not isinstance(window, Window):
+            return kind.elements // lanes
+        beats = self.window_beats(graph, window)
+        return frame_cycles(window, graph.sources(window)[0].shape, max(kind.channels // lanes // beats, 1), beats)
 
     def interval(self, graph: Graph) -> int:
         """Cycles between frames: those of the busiest node."""

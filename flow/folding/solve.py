@@ -90,12 +90,13 @@ def _lanes(graph: Graph, folding: Folding, node: Node, cycles: int) -> Fold:
 
     They match the sources' lanes by a whole factor.
     """
-    source = node.output if isinstance(node, Concat) else graph.sources(node)[0]
+    source, spare = node.output if isinstance(node, Concat) else graph.sources(node)[0], cycles
     if source.positions <= cycles * SLACK:
-        cycles = int(cycles * SLACK)
+        spare = int(cycles * SLACK)
     given = [folding.output_lanes(graph, graph.by_name[name]) for name in node.inputs]
     for lanes in divisors(divided_channels(graph, node)):
-        if all(_matched(g, lanes) for g in given) and source.elements // lanes <= cycles:
+        in_time = source.elements // lanes <= spare and folding.unit_cycles(graph, node, lanes) <= cycles
+        if in_time and all(_matched(g, lanes) for g in given):
             return Fold(lanes=lanes)
     raise FlowError(f"layer '{node.name}' needs {source.positions} cycles a frame at the least, more than {cycles}")
 
