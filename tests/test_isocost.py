@@ -363,7 +363,7 @@ def about() -> About:
 
 
 def test_a_table_and_a_plot():
-    rows = [row("1", ONE_WIDTH, 0.7), row("4", ONE_WIDTH, 0.8), row("4", NOT_WIDENED, 0.6), row("mixed", MIXED, 0.81)]
+    rows = [row("1", ONE_WIDTH, 0.7), row("4", ONE_WIDTH, 0.8), row("4", NOT_WIDENED, 0.6), mixed(0.81)]
     rows[0] = replace(rows[0], within=False, fits=False, deployed=0.701)
     text = markdown(rows, about())
     assert "bytes of weights, within 2%; board: pynq-z2" in text and "| 98.7% |" in text
@@ -372,7 +372,9 @@ def test_a_table_and_a_plot():
     assert "| 70.00% | 70.10% | 100.0% | 98.7% | no |" in text and "| 30,000 (does not fit) | 2 | 8.5 |" in text
     assert text.count("does not fit") == 1
     assert text.index("80.00%") < text.index("70.00%") < text.index("81.00%")
-    assert plot(rows, equal_text(equal_of("bytes"))).count("<svg") == 1
+    picture = plot([*rows, replace(mixed(0.77), beside="2")], equal_text(equal_of("bytes")))
+    assert picture.count("<svg") == 1
+    assert all(f"as {bits} bits" in picture for bits in (2, 4)), "mixed networks by the channels that they have"
 
 
 def test_seeds_and_what_mixed_widths_gain():

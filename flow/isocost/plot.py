@@ -15,21 +15,26 @@ _STYLES = {ONE_WIDTH: ("o", "#1f4e79"), NOT_WIDENED: ("v", "#888888"), MIXED: ("
 
 
 def plot(rows: Sequence[Row], at: str) -> str:
-    """SVG: accuracy by weight width; mixed networks stand apart, at the right.
+    """SVG: accuracy by weight width; mixed networks stand apart, at the right, by whose channels they have.
 
     Args:
         at: the common cost, for people.
     """
     figure, axes = accuracy_axes(f"bits of all weights, at {at}")
     names = sorted({row.weights for row in rows if row.weights != MIXED}, key=int)
-    names += [MIXED] if any(row.weights == MIXED for row in rows) else []
+    names += sorted({_name(row) for row in rows if row.weights == MIXED})
     for group, (mark, colour) in _STYLES.items():
         found = [row for row in rows if row.group == group]
-        places = [names.index(row.weights) for row in found]
+        places = [names.index(_name(row)) for row in found]
         if found:
             axes.plot(places, [100 * row.accuracy for row in found], mark, color=colour, label=group, alpha=0.85)
         means = {p: [100 * r.accuracy for r, q in zip(found, places) if q == p] for p in sorted(set(places))}
-        if len(means) > 1:
+        if len(means) > 1 and group != MIXED:
             axes.plot(list(means), [sum(v) / len(v) for v in means.values()], color=colour, linewidth=0.8, alpha=0.6)
     axes.set_xticks(range(len(names)), names)
     return with_legend(figure, axes)
+
+
+def _name(row: Row) -> str:
+    """Below a mark."""
+    return f"{MIXED}, channels\nas {row.beside} bits" if row.weights == MIXED else row.weights
