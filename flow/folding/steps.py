@@ -7,6 +7,8 @@ pixel, steps without input push the last windows out.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from flow.ir import Window
@@ -35,9 +37,15 @@ def frame_cycles(node: Window, source_shape: tuple[int, ...], window_cycles: int
     Args:
         beats: of a pixel and of a window.
     """
+    lengths, counts = _gaps(node, source_shape, beats)
+    return int(np.maximum(lengths, window_cycles) @ counts)
+
+
+@lru_cache(maxsize=1024)  # of each of a solver's many folds one is asked for
+def _gaps(node: Window, source_shape: tuple[int, ...], beats: int) -> tuple[np.ndarray, np.ndarray]:
+    """The steps from one beat of a window to the next, over a frame and into the following: which, and how often."""
     steps, total = _in_beats(*completions(node, source_shape), beats)
-    between = np.diff(steps, append=total + steps[0])
-    return int(np.maximum(between, window_cycles).sum())
+    return np.unique(np.diff(steps, append=total + steps[0]), return_counts=True)
 
 
 def backlog(node: Window, source_shape: tuple[int, ...], window_cycles: int, beats: int = 1) -> int:
