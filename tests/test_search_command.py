@@ -64,7 +64,7 @@ def test_the_command_from_search_to_bits_yaml(tmp_path, capsys, monkeypatch):
         return {file.name: file.read_bytes() for file in tmp_path.iterdir()}
 
     before = content()
-    for place in ("flow.search.run.fit", "flow.training.run.fit", "flow.search.run._best"):
+    for place in ("flow.search.run.fit", "flow.training.run.fit", "flow.search.run.Ranking"):
         monkeypatch.setattr(place, nothing)
     with pytest.raises(SystemExit) as stop:
         main()

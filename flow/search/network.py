@@ -33,6 +33,14 @@ class Widths:
             for kind in ("weights", "activations")
         }
 
+    def text(self, digits: int = 1) -> str:
+        """For people, in the order of the layers."""
+        return ", ".join(
+            f"{kind} " + " ".join(f"{width:.{digits}f}" for width in named.values())
+            for kind, named in self.values().items()
+            if named
+        )
+
     def assign(self, bits: BitsSpec) -> None:
         """Sets all to whole widths."""
         for kind in ("weights", "activations"):

@@ -14,6 +14,9 @@ from flow.search.costs import Costs, width_of
 if TYPE_CHECKING:
     from flow.search.network import Widths
 
+#: above which excess the price of a bit rises, and by how much: it is twice as high at 2 % of excess, fivefold at 5 %
+NEAR, STEEPER = 0.01, 100.0
+
 
 def cost_of(costs: Costs, widths: Widths, fixed: BitsSpec) -> tf.Tensor:
     """The cost, float32 scalar, linear between whole widths; differentiable in the learned ones.
@@ -31,8 +34,17 @@ def cost_of(costs: Costs, widths: Widths, fixed: BitsSpec) -> tf.Tensor:
 
 
 def penalty(costs: Costs, widths: Widths, fixed: BitsSpec, strength: float) -> Callable[[], tf.Tensor]:
-    """``strength * |cost - budget| / budget``."""
-    return lambda: strength * tf.abs(cost_of(costs, widths, fixed) - costs.budget) / costs.budget
+    """``strength * (|e| + STEEPER / 2 * max(e - NEAR, 0) ** 2)`` with the excess ``e = (cost - budget) / budget``.
+
+    The first part holds the budget where bits are worth less than it asks for them. Bits of few are worth more: 2 bits
+    would grow to 3. So the price rises with the excess.
+    """
+
+    def paid() -> tf.Tensor:
+        excess = (cost_of(costs, widths, fixed) - costs.budget) / costs.budget
+        return strength * (tf.abs(excess) + STEEPER / 2 * tf.nn.relu(excess - NEAR) ** 2)
+
+    return paid
 
 
 def _between(entries: tf.Tensor, width) -> tf.Tensor:

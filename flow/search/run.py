@@ -9,7 +9,7 @@ import numpy as np
 
 from flow.bits import MAX_BITS, MIN_BITS, BitsSpec
 from flow.datasets import Dataset
-from flow.keras_env import keras, precision, tf
+from flow.keras_env import keras, precision
 from flow.search.budget import Budget
 from flow.search.choices import SearchConfig, searched_layers
 from flow.search.costs import Costs
@@ -17,6 +17,7 @@ from flow.search.found import Searched, load_found, save_found
 from flow.search.network import Widths, build_relaxed
 from flow.search.path import PathRecorder
 from flow.search.penalty import common_width, cost_of, penalty
+from flow.search.ranking import Ranking
 from flow.search.repair import candidates
 from flow.training.calibrate import (
     CALIBRATION_IMAGES,
@@ -28,15 +29,10 @@ from flow.training.calibrate import (
 from flow.training.checkpoints import checkpoint_path
 from flow.training.config import TrainConfig
 from flow.training.finished import finished
-from flow.training.loop import ExtraLoss, as_numbers, fit, in_batches
-from flow.training.objectives import OBJECTIVES
+from flow.training.loop import ExtraLoss, fit
 from flow.training.progress import Progress
 from flow.training.run import run_identity, train_quantized, weights_sha256
-from flow.training.statistics import as_trained_on, measure_statistics
 from keras_models.spec import ModelSpec
-
-#: training samples on which whole widths are compared
-RANKING_IMAGES = 4000
 
 
 def find_widths(
@@ -89,26 +85,21 @@ def find_widths(
         return float(cost_of(costs, widths, fixed))
 
     def tell() -> str:
-        return f"widths {_widths_text(widths.values())}: {cost() / costs.budget:.1%} of the budget"
+        return f"widths {widths.text()}: {cost() / costs.budget:.1%} of the budget"
 
     progress.on_message(f"searching widths of {spec.name} for {budget}: {recipe.epochs} epochs; {tell()}")
     recorder = PathRecorder(progress, widths.values, cost, tell, path)
     fit(model, data, recipe, recorder, state, identity, teacher, task=spec.task, extra=extra)
-    learned, seen = widths.values(), as_trained_on(data, recipe)
+    learned, ranking = widths.values(), Ranking(model, widths, spec.task, data, recipe, teacher, progress)
 
     def chosen(costs: Costs) -> BitsSpec:
         tried = candidates(learned, fixed, costs)
         tried += [bits for bits in _uniform(spec, fixed, costs) if bits not in tried]
         tried = [bits for bits in tried if costs.of(bits) >= least * costs.budget] or tried
-        progress.on_message(f"{len(tried)} ways to make the widths whole, on {RANKING_IMAGES:,} training samples:")
-        return _best(tried, model, widths, spec.task, data, seen, progress)
+        return ranking.best(tried)
 
     bits = within(chosen) if within else chosen(costs)
-    widths.assign(bits)
-    measure_statistics(model, seen)
-    network = spec.build_float()
-    copy_weights(model, network)
-    found = Searched(learned, bits, recorder.records, network)
+    found = Searched(learned, bits, recorder.records, ranking.network_at(bits, spec.build_float()))
     save_found(left, identity, found)
     _remove(state, path)
     return found
@@ -158,25 +149,6 @@ def _uniform(spec: ModelSpec, fixed: BitsSpec, costs: Costs) -> list[BitsSpec]:
     return found
 
 
-def _best(
-    tried: list[BitsSpec], model: keras.Model, widths: Widths, task: str, data: Dataset, seen: np.ndarray,
-    progress: Progress,
-) -> BitsSpec:  # fmt: skip
-    """The whole widths with the least loss on training samples, before further training.
-
-    Args:
-        seen: samples on which the statistics of each are measured.
-    """
-    forward = tf.function(lambda x: model(as_numbers(x), training=False))  # once for all widths, which are variables
-    samples, labels, losses = data.x_train[:RANKING_IMAGES], tf.constant(data.y_train[:RANKING_IMAGES]), []
-    for bits in tried:
-        widths.assign(bits)
-        measure_statistics(model, seen)
-        losses.append(float(OBJECTIVES[task].learn(in_batches(forward, samples), as_numbers(samples), labels)))
-        progress.on_message(f"    {_widths_text(widths.values(), digits=0)}: {losses[-1]:.4f}")
-    return tried[int(np.argmin(losses))]
-
-
 def _weight_exponents(spec: ModelSpec, network: keras.Model) -> dict[str, np.ndarray]:
     """Of each layer without a batch normalization at every width, as training at that width would start."""
     widths = range(MIN_BITS, MAX_BITS + 1)
@@ -195,12 +167,3 @@ def _activation_steps(
         for name in names:
             steps[name][bits - 1] = 2.0 ** exponents[name]
     return steps
-
-
-def _widths_text(values: dict[str, dict[str, float]], digits: int = 1) -> str:
-    """The widths in the order of the layers."""
-    return ", ".join(
-        f"{kind} " + " ".join(f"{width:.{digits}f}" for width in named.values())
-        for kind, named in values.items()
-        if named
-    )
