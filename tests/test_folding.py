@@ -81,6 +81,17 @@ def test_what_would_fit_does_with_runtime_widths_too():
     solve(graph, budget, max_cycles=named(refused))
 
 
+@pytest.mark.parametrize("widths", [(3, 4), (2, 3), (3, 8), (4, 5)])
+def test_every_rate_that_runtime_layers_can_have_is_found(widths):
+    """The widest is no whole multiple of the narrowest: what is as fast as the first layer is not refused behind it."""
+    graph = mixer(widths=widths, size=7)
+    rates = candidates(graph)
+    with pytest.raises(FlowError, match=f"ask for {rates[0]} or more"):
+        for_cycles(graph, rates[0] - 1)
+    for cycles in rates:
+        assert for_cycles(graph, cycles).interval(graph) <= cycles
+
+
 def test_the_file_comes_back(tmp_path):
     graph = residual()
     folding = for_cycles(graph, 500).with_fold("s1_conv1", simd=3)

@@ -232,6 +232,12 @@ def test_widths_that_never_fit_are_refused(tmp_path, monkeypatch):
         budget.choose(best_within)
 
 
+def test_widths_that_are_known_to_fit_are_taken_before_none(tmp_path, monkeypatch):
+    four = one_width(RESNET8, 4)
+    budget = replace(budget_of(tmp_path, monkeypatch, (1.5 * 2**n for n in range(9))), fallback=four)
+    assert budget.choose(best_within) is four
+
+
 def test_the_lowest_widths_are_synthesized_where_they_may_be_too_much(tmp_path, monkeypatch):
     budget = budget_of(tmp_path, monkeypatch, [1.2])
     assert budget.checked() is budget  # by far enough: not synthesized

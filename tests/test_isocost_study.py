@@ -145,11 +145,19 @@ def test_another_recipe_in_one_folder_is_refused(studied, changed, what):
     assert before == {file: file.read_bytes() for file in studied.rglob("*.h5")}
 
 
-def test_a_table_of_other_networks_is_not_replaced(studied):
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        (("--mixed", "none"), "wmixed-seed-0: --bits, --share"),
+        (("--cycles", "4096"), "of a study with cycles 2048 and not 4096; take another --out"),
+        (("--board", "arty-a7-100"), "of a study with board pynq-z2 and not arty-a7-100; take another --out"),
+    ],
+)
+def test_a_table_of_another_study_is_not_replaced(studied, changed, what):
     table = studied / "bytes" / "isocost.json"
     before = table.read_bytes()
-    refused = call(*OPTIONS, "--mixed", "none", "--out", str(studied))
-    assert isinstance(refused.exception, FlowError) and "wmixed-seed-0: --bits, --share" in str(refused.exception)
+    refused = call(*OPTIONS, *changed, "--out", str(studied))
+    assert isinstance(refused.exception, FlowError) and what in str(refused.exception)
     assert table.read_bytes() == before
 
 

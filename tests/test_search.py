@@ -308,6 +308,25 @@ def test_the_penalty_leads_to_the_budget():
     assert float(cost_of(tables, all_at(common), fixed)) == pytest.approx(500, rel=0.01)
 
 
+@pytest.mark.parametrize("worth", [0.5, 3.0, 8.0])
+def test_the_budget_holds_however_much_a_bit_is_worth(worth: float):
+    """What the loss gains by cost grows to eight times the strength of the budget: of few bits each is worth much."""
+    tables = Costs(("one",), ("input",), np.repeat(np.arange(1.0, 9)[None, :, None], 8, 2), 0.0, 2.0)
+    fixed = BitsSpec(weights={"one": 4}, activations={})
+    widths = Widths({"one": 2.0}, {})
+    pays, width = penalty(tables, widths, fixed, 1.0), widths.weights["one"]
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            loss = pays() - worth * tf.convert_to_tensor(width) / 2
+        width.assign_sub(0.001 * tape.gradient(loss, width))
+
+    for _ in range(2000):
+        step()
+    assert 0.99 < float(cost_of(tables, widths, fixed)) / 2 < 1.09
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

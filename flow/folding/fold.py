@@ -177,8 +177,6 @@ class Folding:
             return weighted_cycles(graph, node, self.folds[node.name], self._width(node))
         if isinstance(node, Input):
             return node.output.elements // bus_lanes(node.output)
-        if isinstance(node, Concat):
-            return node.output.elements // self.folds[node.name].lanes
         return self.unit_cycles(graph, node, self.input_lanes(graph, node))
 
     def unit_cycles(self, graph: Graph, node: Node, lanes: int) -> int:
@@ -187,6 +185,8 @@ class Folding:
         Behind a convolution positions come as the window gives them, with a stride in bursts. Nothing stores what the
         unit has not yet taken, so it is as if the unit itself read the window.
         """
+        if isinstance(node, Concat):
+            return node.output.elements // lanes
         kind, source = graph.sources(node)[0], graph.by_name[node.inputs[0]]
         window = graph.by_name[source.inputs[0]] if isinstance(source, Weighted) else None
         if not isinstance(window, Window):

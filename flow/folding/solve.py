@@ -86,19 +86,21 @@ SLACK = 15 / 16
 
 
 def _lanes(graph: Graph, folding: Folding, node: Node, cycles: int) -> Fold:
-    """The fewest lanes that pass the node's elements in `cycles`, with slack where lanes are left for it.
+    """The fewest lanes that pass the node's elements in `cycles`, with slack where lanes are left for it; with runtime
+    layers in so many at the widest that it keeps pace with them at the narrowest.
 
     They match the sources' lanes by a whole factor.
     """
-    source, spare = node.output if isinstance(node, Concat) else graph.sources(node)[0], cycles
-    if source.positions <= cycles * SLACK:
-        spare = int(cycles * SLACK)
+    source, faster = node.output if isinstance(node, Concat) else graph.sources(node)[0], gain(graph)
+    most = int(cycles / faster)
+    spare = int(most * SLACK) if source.positions <= most * SLACK else most
     given = [folding.output_lanes(graph, graph.by_name[name]) for name in node.inputs]
     for lanes in divisors(divided_channels(graph, node)):
-        in_time = source.elements // lanes <= spare and folding.unit_cycles(graph, node, lanes) <= cycles
+        in_time = source.elements // lanes <= spare
+        in_time = in_time and int(folding.unit_cycles(graph, node, lanes) * faster) <= cycles
         if in_time and all(_matched(g, lanes) for g in given):
             return Fold(lanes=lanes)
-    raise FlowError(f"layer '{node.name}' needs {source.positions} cycles a frame at the least, more than {cycles}")
+    raise FlowError(f"layer '{node.name}' needs {source.positions} cycles a frame at the least, more than {most}")
 
 
 def _fewest(graph: Graph, node: Node, adders: bool) -> int:
@@ -137,7 +139,7 @@ def for_cycles(graph: Graph, cycles: int, adders: bool = False) -> Folding:
         if isinstance(node, Weighted):
             folds[node.name] = _cheapest(graph, Folding(folds), node, cycles, adders)
         elif isinstance(node, CHOSEN):
-            folds[node.name] = _lanes(graph, Folding(folds), node, int(cycles / gain(graph)))
+            folds[node.name] = _lanes(graph, Folding(folds), node, cycles)
     return Folding(folds)
 
 

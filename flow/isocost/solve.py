@@ -11,7 +11,6 @@ from math import isfinite
 
 import yaml
 
-from flow import ir
 from flow.adders import available
 from flow.bits import MAX_BITS, MIN_BITS, BitsSpec
 from flow.boards import Board
@@ -280,28 +279,28 @@ def check_fits(
         ratios: as of `Equal`.
     """
     full = Amount.of(board) * UTILIZATION
-    graphs = [skeleton(spec, bits) for spec, bits in networks]
     problems = []
-    for (spec, bits), graph in zip(networks, graphs):
-        ratio = (ratios or {}).get(min(bits.weights.values()), 1.0)
-        problem = _excess(graph, full, cycles, ratio)
-        if problem:
+    for spec, bits in networks:
+        if problem := _excess(spec, bits, full, cycles, ratios or {}):
             problems.append(f"{spec.name} at {', '.join(map(str, sorted(set(bits.weights.values()))))} bits: {problem}")
     if not problems:
         return
     more = [cycles * 2**k for k in range(1, 11)] if slower else []
-    most = max([1.0, *(ratios or {}).values()])
-    enough = next((c for c in more if not any(_excess(graph, full, c, most) for graph in graphs)), None)
+    enough = next((c for c in more if not any(_excess(*one, full, c, ratios or {}) for one in networks)), None)
     advice = "" if enough is None else f"--cycles {enough} would do, or "
     raise FlowError(f"{cycles} cycles between frames on {board.name}: {'; '.join(problems)}; {advice}a smaller --share")
 
 
-def _excess(graph: ir.Graph, budget: Amount, cycles: int, ratio: float) -> str | None:
-    """What a graph needs at these cycles beyond the budget, with the model's LUTs times a ratio; None where it fits."""
+def _excess(spec: ModelSpec, bits: BitsSpec, budget: Amount, cycles: int, ratios: Mapping[int, float]) -> str | None:
+    """What a network needs at these cycles beyond the budget; None where it fits.
+
+    What is known of its width's LUTs is known of the cost model without graphs of adders.
+    """
+    graph, ratio = skeleton(spec, bits), ratios.get(min(bits.weights.values()))
     try:
-        needed = estimate(graph, for_cycles(graph, cycles, available()))
+        needed = estimate(graph, for_cycles(graph, cycles, ratio is None and available()))
     except FlowError as error:
         return str(error).split("; ")[0]
-    needed = replace(needed, lut=needed.lut * ratio)
+    needed = replace(needed, lut=needed.lut * (ratio or 1.0))
     parts = [f"{name} {need:,.0f} of {have:,.0f}" for name, (need, have) in needed.excess(budget).items()]
     return "estimated " + ", ".join(parts) if parts else None

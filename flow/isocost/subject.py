@@ -118,7 +118,15 @@ class EqualCost(Subject[Arm]):
 
     def _refuse_another_table(self) -> None:
         file = self.results_folder / f"{NAME}.json"
-        rows = read_json(file).get("rows", []) if file.is_file() else []
+        if not file.is_file():
+            return
+        before = read_json(file)
+        rows = before["rows"]
+        was = {"dataset": before["dataset"], "board": before["board"], "cycles": before["equal"]["cycles"]}
+        now = {"dataset": self.data.name, "board": self.hardware.board, "cycles": self.equal.cycles}
+        if rows and was != now:
+            changed = ", ".join(f"{key} {was[key]} and not {now[key]}" for key in was if was[key] != now[key])
+            raise FlowError(f"{file}: is of a study with {changed}; take another --out")
         lost = {arm_name(row["network"], row["weights"], row["seed"]) for row in rows} - {arm.name for arm in self.arms}
         if lost:
             raise FlowError(
@@ -198,10 +206,12 @@ class EqualCost(Subject[Arm]):
 
     def _measured_budget(self, arm: Arm, tables: Costs) -> SynthesizedBudget:
         """The same as synthesis counts it, with random weights on both sides: trained ones take some percent less."""
-        beside, cycles = one_width(arm.spec, arm.beside), self.equal.cycles
+        equal, beside = self.equal, one_width(arm.spec, arm.beside)
+        luts = self.synthesized.luts(arm.spec, beside, equal.cycles)
+        near_enough = (1 - equal.tolerance / 2) * max(equal.luts / luts, 1.0)
         return SynthesizedBudget(
-            arm.spec, tables, cycles, self.synthesized.luts(arm.spec, beside, cycles), 1 - self.equal.tolerance / 2,
-            lowest(arm.spec, SearchConfig(), beside), self.synthesized, self.progress.on_message,
+            arm.spec, tables, equal.cycles, luts, min(near_enough, 1.0), lowest(arm.spec, SearchConfig(), beside),
+            self.synthesized, self.progress.on_message, beside,
         ).checked()  # fmt: skip
 
     def _search_of(self, arm: Arm) -> dict[str, object]:

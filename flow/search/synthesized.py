@@ -143,6 +143,7 @@ class SynthesizedBudget:
         lowest: widths that must stay within it.
         synthesized: measures.
         tell: is told of what is chosen once more.
+        fallback: widths that are known to be within it, for when no others are.
     """
 
     spec: ModelSpec
@@ -153,6 +154,7 @@ class SynthesizedBudget:
     lowest: BitsSpec
     synthesized: Synthesized
     tell: Callable[[str], None]
+    fallback: BitsSpec | None = None
 
     def share(self, bits: BitsSpec) -> float:
         """What widths take of the budget, by synthesis."""
@@ -206,6 +208,8 @@ class SynthesizedBudget:
             if least > budget or len(tried) == _TRIES:
                 break
             self.tell(f"that is {share:.1%} of the budget by synthesis: chosen once more")
+        if not within and self.fallback is not None:
+            return self.fallback
         if not within:
             raise FlowError(
                 f"{self.spec.name}: the widths that were found take {min(shares):.1%} of the budget by synthesis; the "
