@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 
 from flow.bits import BitsSpec
+from flow.cli.main import main
 from flow.files import read_json
-from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH
+from flow.isocost.arms import MIXED, NOT_WIDENED, ONE_WIDTH, arm_name
 from flow.report import check
 from flow.training.checkpoints import find_checkpoint, read_meta
 from flow.training.run import weights_in
@@ -124,3 +128,20 @@ def test_the_readme_says_what_was_found(file):
     for mean in found["means"]:
         if mean["group"] != NOT_WIDENED:
             assert f"{100 * mean['accuracy']:.2f} %" in readme, (mean["weights"], mean["network"])
+
+
+@pytest.mark.long
+@studies
+def test_the_command_still_plans_these_networks(file, tmp_path, capsys, monkeypatch):
+    """By what was synthesized for it; a change of the folding or the cost model may lead to others."""
+    found, _ = read(file)
+    kind, measured = file.parent.name, file.parent / "measured.json"
+    (tmp_path / kind).mkdir()
+    if measured.is_file():
+        shutil.copy(measured, tmp_path / kind)
+    monkeypatch.setattr("sys.argv", [*shlex.split(found["command"]), "--plan", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    planned = set(re.findall(r"\S+-w\w+-seed-\d", capsys.readouterr().out))
+    assert not stop.value.code
+    assert planned == {arm_name(row["network"], row["weights"], row["seed"]) for row in found["rows"]}
