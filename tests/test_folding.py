@@ -9,7 +9,7 @@ import pytest
 from graphs import Builder, mobile, residual, resnet8
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime_graphs import mixer
+from runtime_graphs import RuntimeBuilder, mixer
 
 from flow import golden
 from flow.errors import FlowError
@@ -83,10 +83,14 @@ def test_what_would_fit_does_with_runtime_widths_too():
 
 @pytest.mark.parametrize("widths", [(3, 4), (2, 3), (3, 8), (4, 5)])
 def test_every_rate_that_runtime_layers_can_have_is_found(widths):
-    """The widest is no whole multiple of the narrowest: what is as fast as the first layer is not refused behind it."""
-    graph = mixer(widths=widths, size=7)
+    """The widest is no whole multiple of the narrowest, and the first layer, which has one width, is the slowest."""
+    b = RuntimeBuilder("pooled", TensorType((12, 10, 3), 8, False, 8), 1, widths)
+    b.requantize("relu", b.conv("conv", "image", 4, 3, 1, 8), 8, False, 6000)
+    pooled = b.put(MaxPool("pool", ("relu",), TensorType((3, 2, 4), 8, False), (4, 5)))
+    b.serial("one", b.table("one_in", pooled, ("one",), 60, "one"), 4, 3)
+    graph = b.finish(b.matvec("dense", b.requantize("out", "one", 8, False, 60), 3, 4))
     rates = candidates(graph)
-    with pytest.raises(FlowError, match=f"ask for {rates[0]} or more"):
+    with pytest.raises(FlowError, match=f"'conv' takes {rates[0]} at the least; ask for {rates[0]} or more"):
         for_cycles(graph, rates[0] - 1)
     for cycles in rates:
         assert for_cycles(graph, cycles).interval(graph) <= cycles
