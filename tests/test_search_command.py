@@ -15,7 +15,7 @@ from flow.cli.main import main
 from flow.pipeline.build import stage_folder
 from flow.pipeline.stages.convert import GRAPH
 from flow.search.budget import Budget
-from flow.search.costs import costs
+from flow.search.costs import Costs, costs, width_of
 from flow.search.path import PathRecorder
 from keras_models import MODELS
 
@@ -105,10 +105,15 @@ def test_a_search_that_is_stopped_goes_on_to_the_same_widths(tmp_path, capsys, m
         assert (tmp_path / "stopped" / file).read_text() == (tmp_path / "whole" / file).read_text()
 
 
+def erring(tables: Costs, by: float):
+    """Synthesis that counts so many times what the cost model does."""
+    return lambda spec, bits, cycles, tell: by * tables.of(bits)
+
+
 def test_a_budget_of_luts_holds_by_synthesis(tmp_path, capsys, monkeypatch):
     """The cost model errs by a tenth: widths are chosen again, and what was asked for is refused to others."""
     tables = costs(TINY, Budget("luts", 1.0), BOARD, 0.95, 2048)
-    monkeypatch.setattr("flow.search.synthesized.measured_luts", lambda spec, bits, cycles, tell: 1.1 * tables.of(bits))
+    monkeypatch.setattr("flow.search.synthesized.measured_luts", erring(tables, 1.1))
     budget = f"{tables.of(BitsSpec.uniform(TINY, 4)):.0f}"
     command = f"flow search --model tiny --dataset digits --budget luts={budget} --max-cycles 2048 --epochs 1"
     monkeypatch.setattr("sys.argv", [*command.split(), "--fine-epochs", "0", "--out", str(tmp_path)])
@@ -124,3 +129,33 @@ def test_a_budget_of_luts_holds_by_synthesis(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 2 and "was searched with another cycles; take another --out" in capsys.readouterr().err
+
+
+def test_widths_found_before_that_are_too_large_now_are_refused(tmp_path, capsys, monkeypatch):
+    """Their synthesis is forgotten, and what is synthesized now takes more."""
+    tables = costs(TINY, Budget("luts", 1.0), BOARD, 0.95, 2048)
+    budget = f"{tables.of(BitsSpec.uniform(TINY, 4)):.0f}"
+    command = f"flow search --model tiny --dataset digits --budget luts={budget} --max-cycles 2048 --epochs 1"
+    monkeypatch.setattr("sys.argv", [*command.split(), "--fine-epochs", "0", "--out", str(tmp_path)])
+    for error, status in ((1.0, 0), (1.2, 2)):
+        monkeypatch.setattr("flow.search.synthesized.measured_luts", erring(tables, error))
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert (stop.value.code or 0) == status
+        (tmp_path / "measured.json").unlink()
+    assert "% of the budget, as synthesized now; search anew" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("budget", ["bops=1M", "cycles=400"])
+def test_budgets_of_other_kinds(budget, tmp_path, monkeypatch):
+    command = f"flow search --model tiny --dataset digits --budget {budget} --epochs 1 --fine-epochs 1 --out {tmp_path}"
+    monkeypatch.setattr("sys.argv", command.split())
+    with pytest.raises(SystemExit) as stop:
+        main()
+    found = json.loads((tmp_path / "search.json").read_text())
+    assert not stop.value.code and 0 < found["share_of_budget"] <= 1
+    bits = BitsSpec.load(TINY, tmp_path / "bits.yaml")
+    if budget.startswith("bops"):
+        spent = sum(w.macs * bits.weights[w.name] * width_of(bits, w.source) for w in TINY.weight_layers())
+        assert spent == pytest.approx(found["share_of_budget"] * 1e6)

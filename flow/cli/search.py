@@ -50,6 +50,7 @@ def search(
     from flow.bits import BitsSpec
     from flow.boards import find_board
     from flow.datasets import load
+    from flow.errors import FlowError
     from flow.files import locked, read_json
     from flow.folding.budget import UTILIZATION
     from flow.search.budget import Budget, rate
@@ -116,6 +117,11 @@ def search(
                 within=measured.choose if measured else None,
             )  # fmt: skip
             share = measured.share(found.bits) if measured else tables.of(found.bits) / tables.budget
+            if share > 1:  # found by another version of the RTL, the folding or the tools
+                raise FlowError(
+                    f"the widths that a search left in {place} take {share:.1%} of the budget, as synthesized now; "
+                    f"search anew with another --out"
+                )
             file = write_bits(found.bits, place)
             progress.on_message(f"whole widths: {share:.1%} of the budget: {file}")
             result |= {
