@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flow.bits import BitsSpec
@@ -205,10 +205,14 @@ class EqualCost(Subject[Arm]):
         return Budget("luts", self.equal.estimated_luts(arm.spec, arm.beside))
 
     def _measured_budget(self, arm: Arm, tables: Costs) -> SynthesizedBudget:
-        """The same as synthesis counts it, with random weights on both sides: trained ones take some percent less."""
+        """The same as synthesis counts it, with random weights on both sides: trained ones take some percent less.
+
+        By the tables it is what they say of the network beside: they err by some percent of the whole model.
+        """
         equal, beside = self.equal, one_width(arm.spec, arm.beside)
         luts = self.synthesized.luts(arm.spec, beside, equal.cycles)
         near_enough = (1 - equal.tolerance / 2) * max(equal.luts / luts, 1.0)
+        tables = replace(tables, budget=tables.of(beside))
         return SynthesizedBudget(
             arm.spec, tables, equal.cycles, luts, min(near_enough, 1.0), lowest(arm.spec, SearchConfig(), beside),
             self.synthesized, self.progress.on_message, beside,
