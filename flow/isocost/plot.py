@@ -37,4 +37,4 @@ def plot(rows: Sequence[Row], at: str) -> str:
 
 def _name(row: Row) -> str:
     """Below a mark."""
-    return f"{MIXED}, channels\nas {row.beside} bits" if row.weights == MIXED else row.weights
+    return f"{MIXED},\nchannels\nas {row.beside} bits" if row.weights == MIXED else row.weights
