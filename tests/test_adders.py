@@ -9,6 +9,7 @@ import pytest
 from graphs import Builder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import CACHE
 
 from flow import adders, golden
 from flow.adders import pipeline
@@ -60,7 +61,7 @@ def test_rtl_equals_golden(odd, signed, tmp_path):
     folding = folding.with_fold("t1", lanes=6).with_fold("t2", lanes=12)
     kind = graph.input.output
     images = np.random.default_rng(0).integers(kind.minimum, kind.maximum + 1, (200, *kind.shape))
-    found = Simulator(graph, folding, write(graph, folding, tmp_path / "rtl"), tmp_path).run(images)
+    found = Simulator(graph, folding, write(graph, folding, tmp_path / "rtl"), CACHE).run(images)
     np.testing.assert_array_equal(found.outputs, golden.run(graph, images))
     assert found.interval_cycles <= folding.interval(graph) + 2
 

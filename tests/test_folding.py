@@ -9,6 +9,7 @@ import pytest
 from graphs import Builder, mobile, residual, resnet8
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import CACHE
 from runtime_graphs import RuntimeBuilder, mixer
 
 from flow import golden
@@ -199,7 +200,7 @@ def test_depthwise_frames_come_as_the_folding_says(tmp_path, stride, multiplier,
     graph = mobile(stride=stride, multiplier=multiplier)
     folding = for_cycles(graph, cycles)
     images = np.random.default_rng(0).integers(0, 16, (12, 9, 8, 12))
-    simulator = Simulator(graph, folding, write(graph, folding, tmp_path / "rtl"), tmp_path, workers=1)
+    simulator = Simulator(graph, folding, write(graph, folding, tmp_path / "rtl"), CACHE, workers=1)
     found = simulator.run(images)
     np.testing.assert_array_equal(found.outputs, golden.run(graph, images))
     # the registers in front of a unit store a little of a burst, which is not counted on; gaps of two windows meet
@@ -219,7 +220,7 @@ def test_an_image_is_collected_as_a_vector_while_the_last_one_is_worked_on(tmp_p
     assert folding.vector_cycles(dense) > 100 and folding.buffers(graph, dense)
     assert not folding.with_fold("dense", lanes=8, simd=72).buffers(graph, dense)
     images = np.random.default_rng(0).integers(0, 16, (12, 12, 12, 2))
-    simulator = Simulator(graph, folding, write(graph, folding, tmp_path / "rtl"), tmp_path, workers=1)
+    simulator = Simulator(graph, folding, write(graph, folding, tmp_path / "rtl"), CACHE, workers=1)
     found = simulator.run(images)
     np.testing.assert_array_equal(found.outputs, golden.run(graph, images))
     assert found.interval_cycles <= 1.05 * folding.interval(graph)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from graphs import Builder
+from networks import CACHE
 
 from flow import golden
 from flow.errors import CheckFailed
@@ -42,6 +43,6 @@ def test_a_result_too_many_is_seen(tmp_path: Path):
     text = text.replace(".m_axis_tvalid(m_axis_tvalid)", ".m_axis_tvalid(held_valid)")
     place.write_text(text)
     with pytest.raises(CheckFailed, match="a beat came out behind the last frame's last one"):
-        Simulator(graph, folding, design, tmp_path, 1).run(images)
+        Simulator(graph, folding, design, CACHE, 1).run(images)
     with pytest.raises(CheckFailed, match="back_to_back_with_stalls"):
-        run_bench(graph, folding, design, images, expected, tmp_path, tmp_path / "bench")
+        run_bench(graph, folding, design, images, expected, CACHE, tmp_path / "bench")

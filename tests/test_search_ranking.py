@@ -22,7 +22,7 @@ from keras_models import MODELS
 
 TINY = MODELS["tiny"]
 DIGITS = load("digits", image_shape=TINY.input_shape)
-RECIPE = TrainConfig(epochs=10, batch=32, learning_rate=0.05, flip=False)
+RECIPE = TrainConfig(epochs=4, batch=32, learning_rate=0.05, flip=False)
 
 
 class Told(Silent):
