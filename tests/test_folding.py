@@ -203,8 +203,9 @@ def test_depthwise_frames_come_as_the_folding_says(tmp_path, stride, multiplier,
     simulator = Simulator(graph, folding, write(graph, folding, tmp_path / "rtl"), CACHE, workers=1)
     found = simulator.run(images)
     np.testing.assert_array_equal(found.outputs, golden.run(graph, images))
-    # the registers in front of a unit store a little of a burst, which is not counted on; gaps of two windows meet
-    assert 0.95 * folding.interval(graph) <= found.interval_cycles <= 1.02 * folding.interval(graph)
+    # gaps of two windows meet; in one case the registers in front of a unit store some of a burst, not counted on
+    least = 0.95 if (stride, multiplier, cycles) == (2, 2, 400) else 1
+    assert least * folding.interval(graph) <= found.interval_cycles <= 1.02 * folding.interval(graph)
     assert found.interval_cycles <= cycles
 
 
